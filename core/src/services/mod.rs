@@ -1,1 +1,92 @@
-//! Use-cases.
+//! The use-cases: one service per resource, one method per use-case, one error enum per service.
+
+pub mod access;
+pub mod agents;
+pub mod audit;
+pub mod bootstrap;
+pub mod clients;
+pub mod credentials;
+pub mod health;
+pub mod tally;
+pub mod tokens;
+
+use crate::domain::agent::Owner;
+use crate::domain::audit::{Action, Actor, AuditEvent, Outcome};
+use crate::domain::caller::{Caller, RequestContext};
+use crate::domain::ids::{AgentId, EventId};
+use crate::domain::json::Json;
+use crate::ports::clock::{Clock, Entropy, new_uuid};
+use std::sync::Arc;
+
+/// Time and randomness, as every service needs them.
+#[derive(Clone)]
+pub struct Ambient {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Ambient {
+    /// A new version 7 UUID.
+    pub fn uuid(&self) -> uuid::Uuid {
+        new_uuid(self.clock.as_ref(), self.entropy.as_ref())
+    }
+
+    /// An event of this moment that nobody is known to have caused; the rest is filled in by who knows it.
+    pub fn event(&self, action: Action, context: &RequestContext) -> AuditEvent {
+        let request_id = (!context.request_id.is_empty()).then(|| context.request_id.clone());
+        AuditEvent {
+            id: EventId::new(self.uuid()),
+            timestamp: self.clock.now(),
+            agent_id: None,
+            owner: None,
+            actor: None,
+            action,
+            outcome: Outcome::Success,
+            reason: None,
+            ip_address: context.source_ip,
+            user_agent: context.user_agent.clone(),
+            request_id,
+            policy_hash: None,
+            metadata: Json::object::<String>([]),
+        }
+    }
+}
+
+impl AuditEvent {
+    /// The event, about the given agent.
+    #[must_use]
+    pub fn about(mut self, agent: AgentId, owner: &Owner) -> Self {
+        self.agent_id = Some(agent);
+        self.owner = Some(owner.clone());
+        self
+    }
+
+    /// The event, done by `caller`.
+    #[must_use]
+    pub fn by(mut self, caller: &Caller) -> Self {
+        self.actor = Some(Actor {
+            agent_id: caller.agent.id,
+            token_type: caller.token_type,
+            credential_id: Some(caller.credential_id),
+            token_id: caller.token_id(),
+        });
+        self
+    }
+
+    /// The event, ended in failure for a machine-readable reason.
+    #[must_use]
+    pub fn failed(mut self, reason: impl Into<String>) -> Self {
+        self.outcome = Outcome::Failure;
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// The event, with `members` in its metadata.
+    #[must_use]
+    pub fn with<K: Into<String>>(mut self, members: impl IntoIterator<Item = (K, Json)>) -> Self {
+        if let Json::Object(metadata) = &mut self.metadata {
+            metadata.extend(members.into_iter().map(|(key, value)| (key.into(), value)));
+        }
+        self
+    }
+}

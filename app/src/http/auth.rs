@@ -1,0 +1,212 @@
+//! The first argument of every handler behind a bearer token: authenticate, limit, media type, policy, in this order.
+
+use super::body::{BodyBytes, parse_json};
+use super::error::{Challenge, Code, Failure};
+use super::notes::Notes;
+use super::operations::{Body, Operation};
+use super::state::AppState;
+use agentidp_core::domain::caller::Caller;
+use agentidp_core::domain::rate::PerMinute;
+use agentidp_core::ports::policy::{PolicyRequest, Refusal};
+use agentidp_core::services::access::{
+    AccessError, AccessRequest, AuthenticationError, Authorized as Decided, Denial, Target,
+};
+use poem::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A request that carries a live token and that the policy allows.
+pub struct Authorized(pub Decided);
+
+impl<'a> ApiExtractor<'a> for Authorized {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme("Bearer", bearer_scheme());
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["Bearer"]
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+        Ok(Self(authorize(request).await?))
+    }
+}
+
+fn bearer_scheme() -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "http",
+        description: Some("An access token of `POST /api/v1/token`."),
+        name: None,
+        key_in: None,
+        scheme: Some("bearer"),
+        bearer_format: Some("JWT"),
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+async fn authorize(request: &Request) -> Result<Decided, Failure> {
+    let state = state(request)?;
+    let notes = Notes::of(request);
+    let operation = Operation::of(request).ok_or_else(|| Failure::new(Code::NotFound, "there is no such operation"))?;
+    let token = match authorization(request)? {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
+        _ => return Err(Failure::unauthorized(Challenge::Bearer)),
+    };
+    let caller = bearer(&state, token, &notes).await?;
+    limit(&state, &notes, &caller, "requests", state.limits.requests).await?;
+    let body = json_body(request, operation)?;
+    let access = AccessRequest {
+        operation: operation.id,
+        method: operation.method,
+        path: operation.path,
+        target: target(request, operation),
+        body: body.as_ref().map(policy_request).unwrap_or_default(),
+    };
+    state.access.authorize(caller, &access, &notes.context).await.map_err(refused)
+}
+
+/// The application's state, which the outermost layer puts among the request's data.
+///
+/// # Errors
+/// It did not.
+pub fn state(request: &Request) -> Result<Arc<AppState>, Failure> {
+    request.data::<Arc<AppState>>().cloned().ok_or_else(|| Failure::new(Code::Internal, "the server is not set up"))
+}
+
+/// Scheme and credentials of the `Authorization` header.
+///
+/// # Errors
+/// There are two such headers, or it is no text.
+pub fn authorization(request: &Request) -> Result<Option<(&str, &str)>, Failure> {
+    let mut headers = request.headers().get_all(AUTHORIZATION).iter();
+    let (first, second) = (headers.next(), headers.next());
+    if second.is_some() {
+        return Err(Failure::invalid("Authorization", "must be given once"));
+    }
+    let text = first.map(|value| value.to_str().unwrap_or_default());
+    Ok(text.map(|text| text.split_once(' ').map_or((text, ""), |(scheme, rest)| (scheme, rest.trim_matches(' ')))))
+}
+
+/// The caller that holds `token`.
+///
+/// # Errors
+/// 401, or 503 if nothing is known.
+pub async fn bearer(state: &AppState, token: &str, notes: &Notes) -> Result<Caller, Failure> {
+    let caller = state.access.authenticate(token, &notes.context).await.map_err(|error| match error {
+        AuthenticationError::InvalidToken => Failure::unauthorized(Challenge::InvalidToken),
+        AuthenticationError::Unavailable(cause) => Failure::unavailable(cause),
+    })?;
+    let _ = notes.client.set(caller.agent.id);
+    Ok(caller)
+}
+
+/// Counts the request of an authenticated client, once, however often it is decided.
+///
+/// # Errors
+/// 429.
+pub async fn limit(
+    state: &AppState,
+    notes: &Notes,
+    caller: &Caller,
+    kind: &str,
+    limit: Option<PerMinute>,
+) -> Result<(), Failure> {
+    let (Some(limit), None) = (limit, notes.rate.get()) else { return Ok(()) };
+    let bucket = format!("{kind}:{}", caller.agent.id);
+    let decision = state.limiter.take(&bucket, limit).await.map_err(Failure::unavailable)?;
+    let _ = notes.rate.set(decision);
+    if decision.allowed { Ok(()) } else { Err(Failure::limited(decision)) }
+}
+
+/// The media type, and the body as far as it can be read: what is no JSON is an empty request to the policy.
+fn json_body(request: &Request, operation: &Operation) -> Result<Option<Value>, Failure> {
+    if operation.body == Body::None {
+        return Ok(None);
+    }
+    let bytes = body_bytes(request);
+    if bytes.is_empty() && operation.body == Body::OptionalJson {
+        return Ok(None);
+    }
+    must_be(request, "application", "json")?;
+    Ok(parse_json(&bytes).ok())
+}
+
+/// The body that the body middleware read.
+pub fn body_bytes(request: &Request) -> bytes::Bytes {
+    request.data::<BodyBytes>().map(|body| body.0.clone()).unwrap_or_default()
+}
+
+/// Checks the `Content-Type`; the one charset that is taken is UTF-8.
+///
+/// # Errors
+/// 415.
+pub fn must_be(request: &Request, kind: &str, subtype: &str) -> Result<(), Failure> {
+    let mut headers = request.headers().get_all(CONTENT_TYPE).iter();
+    let text = headers.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let named = essence.trim().eq_ignore_ascii_case(&format!("{kind}/{subtype}"));
+    let utf8 =
+        parameters.split(';').map(str::trim).filter(|parameter| !parameter.is_empty()).all(|parameter| match parameter
+            .split_once('=')
+        {
+            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        });
+    if named && utf8 && headers.next().is_none() {
+        Ok(())
+    } else {
+        Err(Failure::new(Code::UnsupportedMediaType, format!("the body must be `{kind}/{subtype}` in UTF-8")))
+    }
+}
+
+fn target(request: &Request, operation: &Operation) -> Option<Target> {
+    let named = operation.path.contains("{agentId}");
+    let text = named.then(|| request.raw_path_param("param0").unwrap_or_default().to_owned())?;
+    Some(Target { id: text.parse().ok(), text })
+}
+
+/// What the policy may look at in a body. Members of another type are absent: validation, later, refuses them.
+fn policy_request(body: &Value) -> PolicyRequest {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let capabilities = body.get("capabilities").and_then(Value::as_array);
+    PolicyRequest {
+        capabilities: capabilities.map(|items| items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        owner: text("owner"),
+        agent_type: text("agentType"),
+        deployment_env: text("deploymentEnv"),
+        status: text("status"),
+        scopes: None,
+        resources: None,
+        expires_at: text("expiresAt"),
+        grace_seconds: body.get("graceSeconds").and_then(Value::as_i64),
+    }
+}
+
+/// How the policy's answer reads on the wire.
+pub fn refused(error: AccessError) -> Failure {
+    match error {
+        AccessError::Denied(denial) => denied(denial),
+        AccessError::Undecided(cause) => Failure::unavailable(cause),
+        AccessError::Unavailable(cause) => Failure::unavailable(cause),
+    }
+}
+
+fn denied(denial: Denial) -> Failure {
+    match denial.refusal {
+        Refusal::NotFound => Failure::new(Code::AgentNotFound, "there is no such agent"),
+        Refusal::Forbidden => Failure {
+            missing_scopes: denial.missing.iter().map(ToString::to_string).collect(),
+            ..Failure::new(Code::Forbidden, denial.reason)
+        },
+    }
+}

@@ -1,0 +1,11 @@
+//! What happens to every request, around its handler.
+
+pub mod body_limit;
+pub mod deadline;
+pub mod envelope;
+pub mod headers;
+pub mod panics;
+pub mod request_id;
+pub mod request_log;
+pub mod retry;
+pub mod route_notes;

@@ -1,0 +1,52 @@
+//! The access log: one line a request, never a header, a body or a query string.
+
+use crate::http::error::Code;
+use crate::http::notes::Notes;
+use crate::http::operations::template;
+use poem::{Endpoint, IntoResponse, Request, Response};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What a path that no route has is called.
+pub const UNMATCHED: &str = "<unmatched>";
+
+/// Runs the request and writes its line.
+///
+/// # Errors
+/// Those of the endpoint inside, unlogged; the envelope leaves none.
+pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
+    let start = Instant::now();
+    let notes = Notes::of(&request);
+    let method = known_method(request.method().as_str());
+    let trace = trace_id(&request);
+    let response = next.call(request).await?.into_response();
+    let path = notes.pattern.get().map_or(UNMATCHED, |pattern| template(pattern));
+    tracing::info!(
+        target: "agentidp::access",
+        requestId = notes.context.request_id,
+        traceId = trace,
+        operation = notes.operation.get().map(|operation| operation.id),
+        method,
+        path,
+        status = response.status().as_u16(),
+        durationMs = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        clientId = notes.client.get().map(ToString::to_string),
+        code = response.data::<Code>().map(|code| code.api()),
+        "request"
+    );
+    Ok(response)
+}
+
+/// Methods are a closed set in logs, whatever is sent.
+fn known_method(method: &str) -> &'static str {
+    ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("OTHER")
+}
+
+/// The trace id of a `traceparent` header (W3C Trace Context).
+fn trace_id(request: &Request) -> Option<String> {
+    let id = request.header("traceparent")?.split('-').nth(1)?;
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_owned())
+}

@@ -1,0 +1,46 @@
+//! The HTTP surface: routes, and the middleware in the order in which it runs.
+
+pub mod agents;
+pub mod answer;
+pub mod audit;
+pub mod auth;
+pub mod body;
+pub mod credentials;
+pub mod dto;
+pub mod error;
+pub mod floor;
+pub mod form;
+pub mod middleware;
+pub mod notes;
+pub mod openapi;
+pub mod operations;
+pub mod server;
+pub mod state;
+pub mod system;
+pub mod tokens;
+
+use middleware::{body_limit, deadline, envelope, headers, panics, request_id, request_log, retry, route_notes};
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Response, Route};
+use state::AppState;
+use std::sync::Arc;
+
+/// The whole surface as one endpoint that answers every request, come what may.
+pub fn endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
+    let routes = system::routes(Route::new().nest("/api/v1", openapi::service()));
+    let inner = routes.around(route_notes::run).boxed();
+    let proxies = state.trusted_proxies.clone();
+    // The last one written here runs first.
+    inner
+        .around(retry::run)
+        .around(body_limit::run)
+        .around(panics::run)
+        .around(deadline::run)
+        .around(envelope::run)
+        .around(headers::run)
+        .around(request_log::run)
+        .around(move |next, request| request_id::run(next, request, proxies.clone()))
+        .data(state)
+        .map_to_response()
+        .boxed()
+}

@@ -1,0 +1,222 @@
+//! The operations of the API: the one table that ties a route to its operationId, its caller and its errors.
+//! A test holds it against the OpenAPI document and against the policy's table.
+
+use super::error::Code;
+use poem::PathPattern;
+use poem::Request;
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A bearer token.
+    Bearer,
+    /// Client authentication.
+    Client,
+    /// A bearer token or client authentication.
+    BearerOrClient,
+}
+
+/// What body an operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    None,
+    Json,
+    /// JSON, or nothing at all.
+    OptionalJson,
+    Form,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// The operationId.
+    pub id: &'static str,
+    pub method: &'static str,
+    /// The path's template.
+    pub path: &'static str,
+    /// How the router writes the template.
+    pattern: &'static str,
+    pub access: Access,
+    pub body: Body,
+    /// Errors of its own, beside those that every operation has.
+    pub errors: &'static [Code],
+}
+
+use Access::{Bearer, BearerOrClient, Client};
+
+const AGENTS: (&str, &str) = ("/api/v1/agents", "/api/v1/agents");
+const AGENT: (&str, &str) = ("/api/v1/agents/{agentId}", "/api/v1/agents/:param0");
+const CREDENTIALS: (&str, &str) = ("/api/v1/agents/{agentId}/credentials", "/api/v1/agents/:param0/credentials");
+const CREDENTIAL: (&str, &str) =
+    ("/api/v1/agents/{agentId}/credentials/{credentialId}", "/api/v1/agents/:param0/credentials/:param1");
+const ROTATE: (&str, &str) =
+    ("/api/v1/agents/{agentId}/credentials/{credentialId}/rotate", "/api/v1/agents/:param0/credentials/:param1/rotate");
+const EVENT: (&str, &str) = ("/api/v1/audit/{eventId}", "/api/v1/audit/:param0");
+
+/// Every operation of the API, in the order of the contract.
+pub static OPERATIONS: [Operation; 14] = [
+    op(
+        "registerAgent",
+        "POST",
+        AGENTS,
+        Bearer,
+        Body::Json,
+        &[Code::AgentAlreadyExists, Code::QuotaExceeded, Code::IdempotencyConflict],
+    ),
+    op("listAgents", "GET", AGENTS, Bearer, Body::None, &[]),
+    op("getAgent", "GET", AGENT, Bearer, Body::None, &[Code::AgentNotFound]),
+    op(
+        "updateAgent",
+        "PATCH",
+        AGENT,
+        Bearer,
+        Body::Json,
+        &[Code::AgentNotFound, Code::AgentAlreadyExists, Code::AgentAlreadyDecommissioned, Code::IdempotencyConflict],
+    ),
+    op(
+        "decommissionAgent",
+        "DELETE",
+        AGENT,
+        Bearer,
+        Body::None,
+        &[Code::AgentNotFound, Code::AgentAlreadyDecommissioned, Code::IdempotencyConflict],
+    ),
+    op(
+        "generateCredential",
+        "POST",
+        CREDENTIALS,
+        Bearer,
+        Body::OptionalJson,
+        &[Code::AgentNotFound, Code::AgentNotActive, Code::CredentialLimitReached, Code::IdempotencyConflict],
+    ),
+    op("listCredentials", "GET", CREDENTIALS, Bearer, Body::None, &[Code::AgentNotFound]),
+    op(
+        "rotateCredential",
+        "POST",
+        ROTATE,
+        Bearer,
+        Body::OptionalJson,
+        &[
+            Code::AgentNotFound,
+            Code::CredentialNotFound,
+            Code::AgentNotActive,
+            Code::CredentialAlreadyRevoked,
+            Code::IdempotencyConflict,
+        ],
+    ),
+    op(
+        "revokeCredential",
+        "DELETE",
+        CREDENTIAL,
+        Bearer,
+        Body::None,
+        &[Code::AgentNotFound, Code::CredentialNotFound, Code::CredentialAlreadyRevoked, Code::IdempotencyConflict],
+    ),
+    op(
+        "issueToken",
+        "POST",
+        ("/api/v1/token", "/api/v1/token"),
+        Client,
+        Body::Form,
+        &[
+            Code::InvalidScope,
+            Code::InvalidTarget,
+            Code::UnsupportedGrantType,
+            Code::UnauthorizedClient,
+            Code::QuotaExceeded,
+        ],
+    ),
+    op(
+        "introspectToken",
+        "POST",
+        ("/api/v1/token/introspect", "/api/v1/token/introspect"),
+        BearerOrClient,
+        Body::Form,
+        &[],
+    ),
+    op(
+        "revokeToken",
+        "POST",
+        ("/api/v1/token/revoke", "/api/v1/token/revoke"),
+        BearerOrClient,
+        Body::Form,
+        &[Code::UnauthorizedClient],
+    ),
+    op("queryAuditLog", "GET", ("/api/v1/audit", "/api/v1/audit"), Bearer, Body::None, &[]),
+    op("getAuditEvent", "GET", EVENT, Bearer, Body::None, &[Code::AuditEventNotFound]),
+];
+
+const fn op(
+    id: &'static str,
+    method: &'static str,
+    (path, pattern): (&'static str, &'static str),
+    access: Access,
+    body: Body,
+    errors: &'static [Code],
+) -> Operation {
+    Operation { id, method, path, pattern, access, body, errors }
+}
+
+impl Operation {
+    /// The operation with this method and router pattern. HEAD is answered as GET.
+    pub fn find(method: &str, pattern: &str) -> Option<&'static Self> {
+        let method = if method == "HEAD" { "GET" } else { method };
+        OPERATIONS.iter().find(|operation| operation.method == method && operation.pattern == pattern)
+    }
+
+    /// The operation that the router chose for `request`; known inside a route only.
+    pub fn of(request: &Request) -> Option<&'static Self> {
+        let pattern = request.data::<PathPattern>()?;
+        Self::find(request.method().as_str(), &pattern.0)
+    }
+
+    /// Every code that the operation can answer with.
+    pub fn codes(&self) -> Vec<Code> {
+        let mut codes =
+            vec![Code::Validation, Code::PayloadTooLarge, Code::RateLimitExceeded, Code::Internal, Code::Unavailable];
+        if self.access != Access::Client {
+            codes.extend([Code::Unauthorized, Code::Forbidden]);
+        }
+        if self.access != Access::Bearer {
+            codes.push(Code::InvalidClient);
+        }
+        if self.body != Body::None {
+            codes.push(Code::UnsupportedMediaType);
+        }
+        codes.extend(self.errors);
+        codes
+    }
+}
+
+/// Whether failures at this path have the OAuth form.
+pub fn is_oauth_path(path: &str) -> bool {
+    OPERATIONS.iter().any(|operation| operation.body == Body::Form && operation.path == path)
+}
+
+/// The template of a router pattern, for logs: every pattern is an operation's or has no parameters.
+pub fn template(pattern: &str) -> &str {
+    OPERATIONS.iter().find(|operation| operation.pattern == pattern).map_or(pattern, |operation| operation.path)
+}
+
+/// The methods allowed at `path` (a concrete path, of any route of the API), as the `Allow` header.
+pub fn allowed_methods(path: &str) -> Option<&'static str> {
+    let matches = |template: &str| {
+        let (mut left, mut right) = (template.split('/'), path.split('/'));
+        loop {
+            match (left.next(), right.next()) {
+                (None, None) => return true,
+                (Some(wanted), Some(given)) if wanted == given || wanted.starts_with('{') => {}
+                _ => return false,
+            }
+        }
+    };
+    let methods: Vec<&str> = OPERATIONS.iter().filter(|op| matches(op.path)).map(|op| op.method).collect();
+    match methods.as_slice() {
+        [] => None,
+        ["POST", "GET"] => Some("GET, HEAD, POST"),
+        ["GET", "PATCH", "DELETE"] => Some("DELETE, GET, HEAD, PATCH"),
+        ["POST"] => Some("POST"),
+        ["DELETE"] => Some("DELETE"),
+        _ => Some("GET, HEAD"),
+    }
+}

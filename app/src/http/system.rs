@@ -1,0 +1,149 @@
+//! What is open to everybody: health, key set, metadata, the OpenAPI document and its viewer.
+
+use super::error::Failure;
+use super::openapi;
+use super::state::AppState;
+use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use poem::web::Data;
+use poem::{IntoResponse, Response, Route, get, handler};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Documents that never change while the process runs.
+pub struct Documents {
+    openapi: String,
+    docs: String,
+    docs_csp: String,
+    metadata: String,
+    started: Instant,
+}
+
+impl Documents {
+    /// Makes the documents of the issuer.
+    ///
+    /// # Errors
+    /// The OpenAPI document could not be made.
+    pub fn new(issuer: &str) -> Result<Self, String> {
+        let document = openapi::document()?;
+        let viewer = openapi::viewer(&document)?;
+        let docs_csp = viewer_policy(&viewer);
+        let openapi = serde_json::to_string(&document).map_err(|error| error.to_string())?;
+        Ok(Self { openapi, docs: viewer, docs_csp, metadata: metadata(issuer).to_string(), started: Instant::now() })
+    }
+}
+
+/// The routes outside `/api/v1`.
+pub fn routes(route: Route) -> Route {
+    route
+        .at("/health", get(health))
+        .at("/health/live", get(live))
+        .at("/health/ready", get(ready))
+        .at("/.well-known/jwks.json", get(jwks))
+        .at("/.well-known/oauth-authorization-server", get(authorization_server))
+        .at("/openapi.json", get(openapi_json))
+        .at("/docs", get(docs))
+}
+
+/// Authorization server metadata (RFC 8414 §2).
+fn metadata(issuer: &str) -> Value {
+    let methods = ["client_secret_basic", "client_secret_post"];
+    json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/api/v1/token"),
+        "introspection_endpoint": format!("{issuer}/api/v1/token/introspect"),
+        "revocation_endpoint": format!("{issuer}/api/v1/token/revoke"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "service_documentation": format!("{issuer}/docs"),
+        "scopes_supported": MANAGEMENT_SCOPES,
+        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+    })
+}
+
+fn json_text(text: &str) -> Response {
+    Response::builder().header(CONTENT_TYPE, "application/json").body(text.to_owned())
+}
+
+/// A key set may be kept for five minutes; a new key is published at least that long before it signs.
+#[handler]
+fn jwks(Data(state): Data<&Arc<AppState>>) -> Response {
+    let mut response = json_text(&state.verifier.key_set());
+    response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+#[handler]
+fn authorization_server(Data(state): Data<&Arc<AppState>>) -> Response {
+    json_text(&state.documents.metadata)
+}
+
+#[handler]
+fn openapi_json(Data(state): Data<&Arc<AppState>>) -> Response {
+    json_text(&state.documents.openapi)
+}
+
+#[handler]
+fn docs(Data(state): Data<&Arc<AppState>>) -> Response {
+    Response::builder()
+        .header(CONTENT_TYPE, "text/html; charset=utf-8")
+        .header(CONTENT_SECURITY_POLICY, &state.documents.docs_csp)
+        .body(state.documents.docs.clone())
+}
+
+#[handler]
+fn live() -> Response {
+    json_text(r#"{"status":"ok"}"#)
+}
+
+#[handler]
+async fn ready(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
+    match state.health.database().await.result {
+        Ok(()) => Ok(json_text(r#"{"status":"ok"}"#)),
+        Err(cause) => Err(Failure::unavailable(cause)),
+    }
+}
+
+#[handler]
+async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
+    let probe = state.health.database().await;
+    let latency = u64::try_from(probe.latency.as_millis()).unwrap_or(u64::MAX);
+    let up = probe.result.is_ok();
+    let service = |up: bool, latency: u64| json!({"status": if up { "up" } else { "down" }, "latencyMs": latency});
+    // Cache, secrets and policy of the embedded default live in this process: they are up while it answers.
+    let body = json!({
+        "status": if up { "ok" } else { "degraded" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptimeSeconds": state.documents.started.elapsed().as_secs(),
+        "services": {
+            "database": service(up, latency),
+            "cache": service(true, 0),
+            "secrets": service(true, 0),
+            "policy": {"status": "up", "latencyMs": 0, "hash": state.policy.hash()},
+        },
+    });
+    let status = if up { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
+    json_text(&body.to_string()).with_status(status).into_response()
+}
+
+/// The viewer's page carries its scripts and styles inline: the policy names exactly those scripts by their hash.
+fn viewer_policy(html: &str) -> String {
+    let scripts = html.split("<script").skip(1).filter_map(|rest| rest.split_once('>')?.1.split_once("</script>"));
+    let hashes: Vec<String> = scripts
+        .map(|(script, _)| {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, script.as_bytes());
+            format!("'sha256-{}'", STANDARD.encode(digest))
+        })
+        .collect();
+    format!(
+        "default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; font-src data:; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hashes.join(" ")
+    )
+}

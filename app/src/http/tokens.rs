@@ -1,0 +1,247 @@
+//! The OAuth endpoints: token (RFC 6749 §4.4), introspection (RFC 7662), revocation (RFC 7009).
+
+use super::answer::Answer;
+use super::auth::{bearer, limit, refused, state};
+use super::dto::token::{IntrospectionResponse, TokenResponse};
+use super::error::{Challenge, Code, Failure};
+use super::form::{Form, Presented, invalid_client, presented};
+use super::notes::Notes;
+use super::operations::Operation;
+use super::state::AppState;
+use agentidp_core::domain::caller::Caller;
+use agentidp_core::domain::credential::Credential;
+use agentidp_core::domain::rate::PerMinute;
+use agentidp_core::domain::scope::ScopeSet;
+use agentidp_core::ports::policy::PolicyRequest;
+use agentidp_core::services::access::{AccessError, AccessRequest, Authorized};
+use agentidp_core::services::clients::ClientError;
+use agentidp_core::services::tokens::{IssueError, RevokeError, TokenRequest};
+use poem::Request;
+use poem_openapi::OpenApi;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::time::Instant;
+use url::Url;
+
+/// Handlers of tokens.
+pub struct TokensApi;
+
+/// Most resource indicators of a request, and the longest.
+const MAX_RESOURCES: usize = 16;
+const MAX_RESOURCE_LENGTH: usize = 512;
+
+#[OpenApi]
+impl TokensApi {
+    /// Issue a token
+    #[oai(path = "/token", method = "post", operation_id = "issueToken")]
+    async fn issue(&self, request: &Request) -> Result<Answer<200, TokenResponse>, Failure> {
+        let call = Call::of(request).await?;
+        let (caller, credential) = call.client().await?;
+        call.limit(&caller, "requests", call.state.limits.requests).await?;
+        let wanted = token_request(&call.form)?;
+        let issued = call.state.tokens.issue(caller, &credential, wanted, &call.access(), &call.notes.context).await;
+        Ok(Answer::new(&TokenResponse::from(issued.map_err(|error| call.not_issued(error))?)))
+    }
+
+    /// Introspect a token
+    #[oai(path = "/token/introspect", method = "post", operation_id = "introspectToken")]
+    async fn introspect(&self, request: &Request) -> Result<Answer<200, IntrospectionResponse>, Failure> {
+        let call = Call::of(request).await?;
+        let caller = call.caller().await?;
+        call.limit(&caller, "introspections", call.state.limits.introspections).await?;
+        let by = call.authorize(caller).await?;
+        let token = call.form.required("token")?;
+        let claims = call.state.tokens.introspect(&by, token).await.map_err(Failure::unavailable)?;
+        Ok(Answer::new(&IntrospectionResponse::from(claims)))
+    }
+
+    /// Revoke a token
+    #[oai(path = "/token/revoke", method = "post", operation_id = "revokeToken")]
+    async fn revoke(&self, request: &Request) -> Result<Answer<200, RevocationResponse>, Failure> {
+        let call = Call::of(request).await?;
+        let caller = call.caller().await?;
+        call.limit(&caller, "requests", call.state.limits.requests).await?;
+        let by = call.authorize(caller).await?;
+        match call.state.tokens.revoke(&by, call.form.required("token")?).await {
+            Ok(()) => Ok(Answer::new(&RevocationResponse {})),
+            Err(RevokeError::NotYours) => {
+                Err(Failure::new(Code::UnauthorizedClient, "the token belongs to another client"))
+            }
+            Err(RevokeError::Unavailable(cause)) => Err(Failure::unavailable(cause)),
+        }
+    }
+}
+
+/// The answer to a revocation says nothing.
+#[derive(Debug, poem_openapi::Object)]
+pub struct RevocationResponse {}
+
+/// One request at an OAuth endpoint.
+struct Call {
+    state: Arc<AppState>,
+    notes: Arc<Notes>,
+    operation: &'static Operation,
+    form: Form,
+    /// Or why there is no authentication to look at.
+    presented: Result<Presented, Failure>,
+    start: Instant,
+}
+
+impl Call {
+    async fn of(request: &Request) -> Result<Self, Failure> {
+        let state = state(request)?;
+        let notes = Notes::of(request);
+        let operation =
+            Operation::of(request).ok_or_else(|| Failure::new(Code::NotFound, "there is no such operation"))?;
+        let start = Instant::now();
+        let read = Form::of(request);
+        // Credentials in a header are looked at even if the body is bad; those in a bad body cannot be.
+        let (mut form, bad_form) = match read {
+            Ok(form) => (form, None),
+            Err(failure) => (Form::default(), Some(failure)),
+        };
+        let presented = match (presented(request, &mut form), bad_form) {
+            (Err(failure), Some(bad)) if failure.challenge == Some(Challenge::Bearer) => Err(bad),
+            (presented, None) => presented,
+            (presented, Some(bad)) => {
+                let call = Self { state, notes, operation, form, presented, start };
+                call.caller().await?;
+                return Err(bad);
+            }
+        };
+        Ok(Self { state, notes, operation, form, presented, start })
+    }
+
+    fn source(&self) -> Option<String> {
+        let ip = match self.notes.context.source_ip? {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            // A customer has at least a /64 of IPv6.
+            IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & (u128::MAX << 64)).into()),
+        };
+        Some(format!("failures:{ip}"))
+    }
+
+    /// Refuses a source that failed too often, before any secret is looked at.
+    async fn must_not_be_blocked(&self) -> Result<(), Failure> {
+        let (Some(limit), Some(source)) = (self.state.limits.failures, self.source()) else { return Ok(()) };
+        let decision = self.state.limiter.look(&source, limit).await.map_err(Failure::unavailable)?;
+        if decision.allowed { Ok(()) } else { Err(Failure::limited(decision)) }
+    }
+
+    /// Counts a failed authentication. Of failures that arrive together, those beyond the limit learn nothing else.
+    async fn count_failure(&self, failure: Failure) -> Failure {
+        let (Some(limit), Some(source)) = (self.state.limits.failures, self.source()) else { return failure };
+        match self.state.limiter.take(&source, limit).await {
+            Ok(decision) if decision.allowed => failure,
+            Ok(decision) => Failure::limited(decision),
+            Err(error) => Failure::unavailable(error),
+        }
+    }
+
+    /// The client that authenticates with its secret; a bearer token is no client authentication.
+    async fn client(&self) -> Result<(Caller, Credential), Failure> {
+        self.must_not_be_blocked().await?;
+        match &self.presented {
+            Ok(Presented::Client { id, secret, basic }) => self.authenticated(id, secret, *basic).await,
+            Ok(Presented::Bearer(_)) => Err(self.count_failure(invalid_client(false)).await),
+            Err(failure) => Err(self.not_presented(failure).await),
+        }
+    }
+
+    /// The caller, by bearer token or client authentication.
+    async fn caller(&self) -> Result<Caller, Failure> {
+        self.must_not_be_blocked().await?;
+        match &self.presented {
+            Ok(Presented::Client { id, secret, basic }) => Ok(self.authenticated(id, secret, *basic).await?.0),
+            Ok(Presented::Bearer(token)) => match bearer(&self.state, token, &self.notes).await {
+                Err(failure) if failure.code == Code::Unauthorized => Err(self.count_failure(failure).await),
+                other => other,
+            },
+            Err(failure) => Err(self.not_presented(failure).await),
+        }
+    }
+
+    async fn not_presented(&self, failure: &Failure) -> Failure {
+        let again = Failure {
+            challenge: failure.challenge,
+            fields: failure.fields.clone(),
+            ..Failure::new(failure.code, failure.message.clone())
+        };
+        if again.code == Code::InvalidClient { self.count_failure(again).await } else { again }
+    }
+
+    async fn authenticated(
+        &self,
+        id: &str,
+        secret: &agentidp_core::domain::secret::PresentedSecret,
+        basic: bool,
+    ) -> Result<(Caller, Credential), Failure> {
+        match self.state.clients.authenticate(id, secret, &self.notes.context).await {
+            Ok((caller, credential)) => {
+                let _ = self.notes.client.set(caller.agent.id);
+                Ok((caller, credential))
+            }
+            Err(ClientError::Failed) => Err(self.client_failed(basic).await),
+            Err(ClientError::Secrets(cause)) => Err(Failure::unavailable(cause)),
+            Err(ClientError::Unavailable(cause)) => Err(Failure::unavailable(cause)),
+        }
+    }
+
+    async fn client_failed(&self, basic: bool) -> Failure {
+        let failure = self.count_failure(invalid_client(basic)).await;
+        self.state.floor.wait(self.start).await;
+        failure
+    }
+
+    async fn limit(&self, caller: &Caller, kind: &str, most: Option<PerMinute>) -> Result<(), Failure> {
+        limit(&self.state, &self.notes, caller, kind, most).await
+    }
+
+    fn access(&self) -> AccessRequest {
+        let operation = self.operation;
+        let body = PolicyRequest::default();
+        AccessRequest { operation: operation.id, method: operation.method, path: operation.path, target: None, body }
+    }
+
+    async fn authorize(&self, caller: Caller) -> Result<Authorized, Failure> {
+        self.state.access.authorize(caller, &self.access(), &self.notes.context).await.map_err(refused)
+    }
+
+    fn not_issued(&self, error: IssueError) -> Failure {
+        let basic = matches!(self.presented, Ok(Presented::Client { basic: true, .. }));
+        match error {
+            IssueError::InvalidScope => Failure::new(
+                Code::InvalidScope,
+                "a scope is not within the agent's capabilities, or there is none to give",
+            ),
+            IssueError::InvalidTarget => {
+                Failure::new(Code::InvalidTarget, "a token for this issuer is for no other resource")
+            }
+            IssueError::CredentialExpired => invalid_client(basic),
+            IssueError::QuotaExceeded => Failure::new(Code::QuotaExceeded, "the tokens of this month are used up"),
+            IssueError::Access(AccessError::Denied(denial)) => Failure::new(Code::UnauthorizedClient, denial.reason),
+            IssueError::Access(error) => refused(error),
+            IssueError::Sign(cause) => {
+                Failure { cause: Some(cause.into()), ..Failure::new(Code::Internal, "no token can be signed") }
+            }
+            IssueError::Unavailable(cause) => Failure::unavailable(cause),
+        }
+    }
+}
+
+/// What the form asks for.
+fn token_request(form: &Form) -> Result<TokenRequest, Failure> {
+    if form.required("grant_type")? != "client_credentials" {
+        return Err(Failure::new(Code::UnsupportedGrantType, "the grant types are: `client_credentials`"));
+    }
+    let scopes = form.get("scope").map(ScopeSet::parse).transpose();
+    let scopes = scopes.map_err(|error| Failure::new(Code::InvalidScope, error.0))?;
+    let resources = form.all("resource");
+    let valid = |text: &String| {
+        text.len() <= MAX_RESOURCE_LENGTH && !text.contains('#') && text.is_ascii() && Url::parse(text).is_ok()
+    };
+    if resources.len() > MAX_RESOURCES || !resources.iter().all(valid) {
+        return Err(Failure::new(Code::InvalidTarget, "a `resource` is an absolute URI without a fragment"));
+    }
+    Ok(TokenRequest { scopes, resources: resources.to_vec() })
+}

@@ -1,0 +1,3 @@
+//! AgentIdP: the identity provider for AI agents.
+
+pub mod http;

@@ -1,0 +1,253 @@
+//! Who may do what: a bearer token becomes a caller, a caller's request becomes a decision of the policy.
+
+use super::Ambient;
+use super::audit::AuditService;
+use super::tally::Kind;
+use crate::domain::agent::Agent;
+use crate::domain::audit::{Action, AuditEvent};
+use crate::domain::caller::{Caller, RequestContext, TokenType};
+use crate::domain::ids::AgentId;
+use crate::domain::json::Json;
+use crate::domain::scope::Scope;
+use crate::ports::policy::{Decision, PolicyEngine, PolicyError, PolicyInput, PolicyRequest, Refusal, Subject};
+use crate::ports::storage::{AgentStore, StoreError, TokenStore};
+use crate::ports::tokens::TokenVerifier;
+use std::sync::Arc;
+
+/// Authenticates bearer tokens and asks the policy.
+pub struct AccessService {
+    pub agents: Arc<dyn AgentStore>,
+    pub tokens: Arc<dyn TokenStore>,
+    pub verifier: Arc<dyn TokenVerifier>,
+    pub policy: Arc<dyn PolicyEngine>,
+    pub audit: Arc<AuditService>,
+    pub ambient: Ambient,
+    /// The audience that a token must name to open this API.
+    pub issuer: String,
+}
+
+/// Why a bearer token does not open this API.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticationError {
+    /// The token is void, expired, forged or meant for someone else.
+    #[error("the access token is not valid")]
+    InvalidToken,
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+}
+
+/// What is asked for, as the routes know it.
+#[derive(Debug, Clone)]
+pub struct AccessRequest {
+    /// The operationId.
+    pub operation: &'static str,
+    pub method: &'static str,
+    /// The route's template.
+    pub path: &'static str,
+    /// The agent id in the path, if the path has one; none inside if it is no id at all.
+    pub target: Option<Target>,
+    pub body: PolicyRequest,
+}
+
+/// The agent id in a path, as text and as what it means.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub text: String,
+    pub id: Option<AgentId>,
+}
+
+/// A request that the policy allows.
+#[derive(Debug, Clone)]
+pub struct Authorized {
+    pub caller: Caller,
+    pub decision: Decision,
+    pub policy_hash: String,
+    /// What the decision was made from.
+    pub input: PolicyInput,
+    /// The row of the agent named in the path, as the policy saw it. Changes are made from this row.
+    pub resource: Option<Agent>,
+    pub context: RequestContext,
+}
+
+/// Why a request is not allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error("the policy refuses: {0}")]
+    Denied(#[from] Denial),
+    #[error(transparent)]
+    Undecided(#[from] PolicyError),
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+}
+
+/// A refusal by the policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Denial {
+    pub refusal: Refusal,
+    pub reason: String,
+    pub missing: Vec<Scope>,
+}
+
+impl AccessService {
+    /// The caller that holds `token`.
+    ///
+    /// # Errors
+    /// The token does not open this API, or nothing is known of it because the database is away.
+    pub async fn authenticate(&self, token: &str, context: &RequestContext) -> Result<Caller, AuthenticationError> {
+        let Some(claims) = self.verifier.read(token) else { return self.reject("invalid_token", None, context).await };
+        let ids = [claims.id.to_string()];
+        let Some(standing) = self.tokens.standing(claims.subject, claims.credential, &ids).await? else {
+            return self.reject("invalid_token", None, context).await;
+        };
+        if !standing.keeps_alive(&claims, self.ambient.clock.now()) {
+            return self.reject("dead_token", Some(&standing.agent), context).await;
+        }
+        if !claims.audience.contains(&self.issuer) {
+            return self.reject("wrong_audience", Some(&standing.agent), context).await;
+        }
+        Ok(Caller {
+            agent: standing.agent,
+            credential_id: claims.credential,
+            scopes: claims.scopes.clone(),
+            claims: Some(claims),
+            token_type: TokenType::Jwt,
+        })
+    }
+
+    async fn reject(
+        &self,
+        reason: &'static str,
+        agent: Option<&Agent>,
+        context: &RequestContext,
+    ) -> Result<Caller, AuthenticationError> {
+        self.note_failure(reason, agent, context).await?;
+        Err(AuthenticationError::InvalidToken)
+    }
+
+    /// Records a failed authentication: the first of its kind in a minute by itself, the others counted.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn note_failure(
+        &self,
+        reason: &'static str,
+        agent: Option<&Agent>,
+        context: &RequestContext,
+    ) -> Result<(), StoreError> {
+        let source = context.source_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let subject = agent.map(|agent| agent.id.to_string()).unwrap_or_default();
+        let kind = Kind::of([Action::AuthFailed.as_str(), reason, source.as_str(), subject.as_str()]);
+        let event = self.ambient.event(Action::AuthFailed, context).failed(reason);
+        let event = match agent {
+            Some(agent) => event.about(agent.id, &agent.owner),
+            None => event,
+        };
+        self.audit.write_counted(kind, event).await
+    }
+
+    /// Asks the policy. A refusal is recorded as an event about the caller.
+    ///
+    /// # Errors
+    /// The policy refuses or comes to no decision, or the database is away.
+    pub async fn authorize(
+        &self,
+        caller: Caller,
+        request: &AccessRequest,
+        context: &RequestContext,
+    ) -> Result<Authorized, AccessError> {
+        let resource = match request.target.as_ref().and_then(|target| target.id) {
+            Some(id) => self.agents.find(id).await?,
+            None => None,
+        };
+        let input = self.input(&caller, request, resource.as_ref(), context);
+        let decided = match self.policy.decide(&input) {
+            Ok(decided) => decided,
+            Err(error) => {
+                self.record_refusal(&caller, request, &input, "policy_error", self.policy.hash(), context).await?;
+                return Err(error.into());
+            }
+        };
+        let decision = decided.decision;
+        if !decision.allow {
+            let rule = decision.rule.as_deref().unwrap_or("denied");
+            let input = match decision.refusal {
+                // The caller's owner reads this event: it must not show that someone else's agent exists.
+                Refusal::NotFound => PolicyInput { resource: None, ..input },
+                Refusal::Forbidden => input,
+            };
+            self.record_refusal(&caller, request, &input, rule, decided.policy_hash, context).await?;
+            return Err(Denial { refusal: decision.refusal, reason: decision.reason, missing: decision.missing }.into());
+        }
+        Ok(Authorized { caller, decision, policy_hash: decided.policy_hash, input, resource, context: context.clone() })
+    }
+
+    fn input(
+        &self,
+        caller: &Caller,
+        request: &AccessRequest,
+        resource: Option<&Agent>,
+        context: &RequestContext,
+    ) -> PolicyInput {
+        // An id that is none is treated like one that nobody has: the nil UUID is never given out.
+        let agent_id = request.target.as_ref().map(|target| target.id.unwrap_or(AgentId::new(uuid::Uuid::nil())));
+        PolicyInput {
+            agent_id,
+            source_ip: context.source_ip,
+            resource: resource.map(Subject::from),
+            request: request.body.clone(),
+            ..PolicyInput::of(caller, request.operation, request.method, request.path, self.ambient.clock.now())
+        }
+    }
+
+    async fn record_refusal(
+        &self,
+        caller: &Caller,
+        request: &AccessRequest,
+        input: &PolicyInput,
+        rule: &str,
+        policy_hash: String,
+        context: &RequestContext,
+    ) -> Result<(), StoreError> {
+        let event = self.ambient.event(Action::AuthzDenied, context);
+        let mut event = event.about(caller.agent.id, &caller.agent.owner).by(caller).failed(rule).with([
+            ("operation", Json::text(request.operation)),
+            ("target", request.target.as_ref().map(|target| shortened(&target.text)).into()),
+            ("input", input.to_json()),
+        ]);
+        event.policy_hash = Some(policy_hash);
+        self.audit.write(event).await
+    }
+
+    /// Records a call that ended in "not found" behind the policy, as the policy's own refusals are.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn record_not_found(&self, authorized: &Authorized, id: &str) -> Result<(), StoreError> {
+        let event = authorized.event(&self.ambient, Action::AuthzDenied).failed("not_found");
+        let caller = &authorized.caller.agent;
+        let event = event
+            .about(caller.id, &caller.owner)
+            .with([("operation", Json::text(&authorized.input.operation)), ("target", Json::text(shortened(id)))]);
+        self.audit.write(event).await
+    }
+}
+
+/// What a caller sends as an id is kept only as far as an id is long.
+fn shortened(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+impl Authorized {
+    /// An event by this caller under this decision.
+    pub fn event(&self, ambient: &Ambient, action: Action) -> AuditEvent {
+        let mut event = ambient.event(action, &self.context).by(&self.caller);
+        event.policy_hash = Some(self.policy_hash.clone());
+        event
+    }
+
+    /// An event of a change to `agent`, with the input that the decision was made from.
+    pub fn change_event(&self, ambient: &Ambient, action: Action, agent: &Agent) -> AuditEvent {
+        self.event(ambient, action).about(agent.id, &agent.owner).with([("input", self.input.to_json())])
+    }
+}
