@@ -28,7 +28,9 @@ default decision := {
 	"rule": "default_deny",
 }
 
-# The rules, in order: the first whose conditions hold decides. What refuses stands before what allows.
+# The rules, in order: the first whose conditions hold decides. What refuses stands before what allows. A condition here
+# is a name or a comparison: iterate (`some`) in a rule of its own, for the compiled form of a chain stops at a branch
+# whose iteration finds nothing. The trial decisions at load notice.
 decision := no_rule if {
 	not complete
 } else := client_grant if {
@@ -56,8 +58,7 @@ decision := no_rule if {
 	disarms
 	count(stronger_by) > 0
 } else := refuse("beyond_capabilities", beyond_capabilities_reason) if {
-	some capability in handed_out
-	not covered(capability, caller_capabilities)
+	beyond_caller
 } else := refuse_for_scopes("beyond_token", beyond_token_reason, powers(handed_out) - scopes) if {
 	count(powers(handed_out) - scopes) > 0
 } else := allow("own_owner", "The token's scope opens this within its owner.") if {
@@ -193,6 +194,11 @@ handed_out := target_capabilities if input.operation in {"generateCredential", "
 added_capabilities := {capability |
 	some capability in requested_capabilities
 	not covered(capability, target_capabilities)
+}
+
+beyond_caller if {
+	some capability in handed_out
+	not covered(capability, caller_capabilities)
 }
 
 # A Biscuit is passed on to sub-agents. It never turns into lasting rights, not even an administrator's.

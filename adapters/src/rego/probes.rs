@@ -40,8 +40,9 @@ pub(super) fn prove(program: &Program) -> Result<(), LoadError> {
 
 fn check(program: &Program, probe: &Probe) -> Result<(), String> {
     let decision = program.run(&probe.input)?;
-    if program.interpret(&probe.input)? != decision {
-        return Err("compiled and interpreted, the policy decides differently".to_owned());
+    let interpreted = program.interpret(&probe.input)?;
+    if interpreted != decision {
+        return Err(format!("compiled it decides {decision:?}, interpreted {interpreted:?}"));
     }
     if probe.must == Must::Deny && decision.allow {
         return Err("it is allowed, and nothing may allow it".to_owned());
