@@ -1,0 +1,100 @@
+//! A compiled policy and the two ways to run it.
+
+use super::decision::parse;
+use super::{LoadError, PolicySource};
+use agentidp_core::domain::json::Json;
+use agentidp_core::ports::policy::{Decision, PolicyInput};
+use regorus::languages::rego::compiler::Compiler;
+use regorus::rvm::vm::RegoVM;
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+const RULE: &str = "data.agentidp.authz.decision";
+/// Steps of a decision: the deterministic bound. The shipped policy needs a few hundred, and a fifth of this for an
+/// agent with 64 capabilities.
+const MAX_INSTRUCTIONS: usize = 25_000;
+/// The second bound, for what is slow within one step. Generous, because a thread may have to wait for its turn.
+const TIME_LIMIT: Duration = Duration::from_millis(250);
+
+/// A compiled policy.
+pub(super) struct Program {
+    program: Arc<regorus::rvm::program::Program>,
+    data: Value,
+    engine: Engine,
+}
+
+impl Program {
+    /// Compiles without running anything: unknown built-in functions and rules that conflict show only in a run.
+    pub(super) fn compile(source: &PolicySource) -> Result<Self, LoadError> {
+        let data = read_data(source)?;
+        let failed = |error: &dyn std::fmt::Display| LoadError::Compile(located(source, error));
+        let mut engine = Engine::new();
+        engine.set_strict_builtin_errors(true);
+        engine.set_execution_timer_config(timer());
+        engine.add_policy(source.rego_name(), source.rego.clone()).map_err(|error| failed(&error))?;
+        engine.add_data(data.clone()).map_err(|error| failed(&error))?;
+        let policy = engine.compile_with_entrypoint(&RULE.into()).map_err(|error| failed(&error))?;
+        let program = Compiler::compile_from_policy(&policy, &[RULE]).map_err(|error| failed(&error))?;
+        program.check_rule_data_conflicts(&data).map_err(|error| failed(&error))?;
+        Ok(Self { program, data, engine })
+    }
+
+    /// Decides on the virtual machine. Each decision has a new one: it costs little and cannot leak the last one's
+    /// state.
+    pub(super) fn run(&self, input: &PolicyInput) -> Result<Decision, String> {
+        let mut vm = RegoVM::new();
+        vm.set_strict_builtin_errors(true);
+        vm.set_max_instructions(MAX_INSTRUCTIONS);
+        vm.set_execution_timer_config(Some(timer()));
+        vm.load_program(Arc::clone(&self.program));
+        vm.set_data(self.data.clone()).map_err(|error| error.to_string())?;
+        vm.set_input(to_value(input.to_json()));
+        parse(&vm.execute_entry_point_by_name(RULE).map_err(|error| error.to_string())?)
+    }
+
+    /// Decides with the interpreter.
+    pub(super) fn interpret(&self, input: &PolicyInput) -> Result<Decision, String> {
+        let mut engine = self.engine.clone();
+        engine.set_input(to_value(input.to_json()));
+        parse(&engine.eval_rule(RULE.to_owned()).map_err(|error| error.to_string())?)
+    }
+}
+
+fn timer() -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit: TIME_LIMIT, check_interval: NonZeroU32::MIN.saturating_add(127) }
+}
+
+fn read_data(source: &PolicySource) -> Result<Value, LoadError> {
+    let name = source.data_name();
+    let data = Value::from_json_str(&source.data).map_err(|error| LoadError::Data(format!("{name}: {error}")))?;
+    match data {
+        Value::Object(_) => Ok(data),
+        _ => Err(LoadError::Data(format!("{name}:1:1: it begins with something else than `{{`"))),
+    }
+}
+
+/// The message of regorus, with the file's name where it has none of its own.
+fn located(source: &PolicySource, error: &dyn std::fmt::Display) -> String {
+    let name = source.rego_name();
+    let message = error.to_string();
+    if message.contains(&name) { message.trim().to_owned() } else { format!("{name}: {message}") }
+}
+
+/// The same value in regorus's own type.
+fn to_value(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => value.into(),
+        Json::Integer(value) => value.into(),
+        Json::Text(text) => text.into(),
+        Json::List(items) => items.into_iter().map(to_value).collect::<Vec<_>>().into(),
+        Json::Object(members) => {
+            let member = |(key, value): (String, Json)| (key.into(), to_value(value));
+            members.into_iter().map(member).collect::<BTreeMap<_, _>>().into()
+        }
+    }
+}
