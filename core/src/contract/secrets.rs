@@ -36,8 +36,10 @@ async fn verify(verifier: &dyn SecretVerifier, at: &SecretRef, secret: &str) -> 
 fn near(secret: &str) -> Vec<String> {
     let (head, last) = secret.split_at(secret.len() - 1);
     let other = if last == "x" { "y" } else { "x" };
-    let twisted: String =
-        secret.chars().map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }).collect();
+    let twisted: String = secret
+        .chars()
+        .map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
+        .collect();
     let mut texts = vec![
         String::new(),
         head.to_owned(),
