@@ -1,1 +1,95 @@
-//! To come.
+//! Tokens as JWTs (RFC 7519, RFC 9068): the keys in memory, what signs with them and what reads by them.
+//!
+//! Signing goes straight to aws-lc-rs with a key that is parsed once; jsonwebtoken checks signatures and nothing else,
+//! because its idea of a valid claim is laxer than ours. A token has exactly one spelling: headers are compared byte for
+//! byte with those written here, base64 is canonical, and ECDSA signatures have the lower of their two forms.
+
+mod claims;
+mod keys;
+mod low_s;
+mod public;
+mod seal;
+mod sign;
+mod verify;
+
+use agentidp_core::domain::key::StoredKey;
+use agentidp_core::domain::time::Timestamp;
+use agentidp_core::ports::clock::Clock;
+use arc_swap::ArcSwap;
+use keys::OpenKey;
+use std::sync::Arc;
+
+pub use keys::{KeyError, generate};
+pub use seal::{SealingKey, reseal};
+
+/// Longest token that is written or read, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// The signing keys of one issuer. Signs and reads tokens.
+pub struct KeyRing {
+    issuer: String,
+    sealing: Vec<SealingKey>,
+    clock: Arc<dyn Clock>,
+    /// Newest first.
+    keys: ArcSwap<Vec<OpenKey>>,
+}
+
+impl KeyRing {
+    /// Opens every key that is not revoked.
+    ///
+    /// # Errors
+    /// A key that does not open: it says which, and what to do.
+    pub fn open(
+        stored: Vec<StoredKey>,
+        sealing: &[SealingKey],
+        issuer: impl Into<String>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, KeyError> {
+        let keys = open_all(&stored, sealing, &[], clock.now())?;
+        Ok(Self { issuer: issuer.into(), sealing: sealing.to_vec(), clock, keys: ArcSwap::from_pointee(keys) })
+    }
+
+    /// Takes the keys as they are stored now. Those that are in memory already are not opened again.
+    ///
+    /// # Errors
+    /// A key does not open. Then the keys in memory stay, but for those that are revoked or gone.
+    pub fn replace(&self, stored: &[StoredKey]) -> Result<(), KeyError> {
+        let known = self.keys.load();
+        match open_all(stored, &self.sealing, &known, self.clock.now()) {
+            Ok(keys) => {
+                self.keys.store(Arc::new(keys));
+                Ok(())
+            }
+            Err(error) => {
+                let kept = known.iter().filter_map(|key| key.as_stored_in(stored)).collect();
+                self.keys.store(Arc::new(newest_first(kept)));
+                Err(error)
+            }
+        }
+    }
+}
+
+fn open_all(
+    stored: &[StoredKey],
+    sealing: &[SealingKey],
+    known: &[OpenKey],
+    now: Timestamp,
+) -> Result<Vec<OpenKey>, KeyError> {
+    let live = stored.iter().filter(|key| key.revoked_at.is_none_or(|at| at > now));
+    let open = |row: &StoredKey| match known.iter().find_map(|key| key.with_dates_of(row)) {
+        Some(key) => Ok(key),
+        None => OpenKey::open(row, sealing),
+    };
+    live.map(open).collect::<Result<_, _>>().map(newest_first)
+}
+
+fn newest_first(mut keys: Vec<OpenKey>) -> Vec<OpenKey> {
+    keys.sort_by(|a, b| b.age().cmp(&a.age()));
+    keys
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyRing")
+    }
+}
