@@ -12,8 +12,8 @@ pub struct Limits {
     pub introspections: Option<PerMinute>,
     /// Failed authentications from one address.
     pub auth_failures: Option<PerMinute>,
-    pub agents_per_owner: Option<NonZeroU32>,
-    pub tokens_per_client_per_month: Option<NonZeroU32>,
+    pub agents_per_owner: Option<u32>,
+    pub tokens_per_client_per_month: Option<u32>,
 }
 
 impl Limits {
@@ -23,8 +23,8 @@ impl Limits {
             requests: number("RATE_LIMIT_PER_MINUTE", 100).map(PerMinute),
             introspections: number("INTROSPECTION_RATE_LIMIT_PER_MINUTE", 6_000).map(PerMinute),
             auth_failures: number("AUTH_FAILURES_PER_MINUTE", 30).map(PerMinute),
-            agents_per_owner: number("MAX_AGENTS_PER_OWNER", 0),
-            tokens_per_client_per_month: number("MAX_TOKENS_PER_CLIENT_PER_MONTH", 0),
+            agents_per_owner: number("MAX_AGENTS_PER_OWNER", 0).map(NonZeroU32::get),
+            tokens_per_client_per_month: number("MAX_TOKENS_PER_CLIENT_PER_MONTH", 0).map(NonZeroU32::get),
         }
     }
 }
