@@ -1,3 +1,9 @@
-//! AgentIdP: the identity provider for AI agents.
+//! AgentIdP: the identity provider for AI agents. The application around the core: configuration, wiring, commands and
+//! the HTTP surface.
 
+pub mod commands;
+pub mod config;
 pub mod http;
+pub mod lifecycle;
+pub mod telemetry;
+pub mod wiring;
