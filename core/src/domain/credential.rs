@@ -1,7 +1,7 @@
 //! The credential: where its secret is verified, and the states it can be in.
 
 use super::ids::{AgentId, CredentialId};
-use super::text::closed_set;
+use super::text::{Invalid, closed_set};
 use super::time::Timestamp;
 use std::time::Duration;
 
@@ -31,6 +31,20 @@ pub enum SecretRef {
 }
 
 impl SecretRef {
+    /// A bcrypt hash in modular crypt format, `$2b$NN$` and 53 characters, of cost 4 to 12.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn bcrypt(hash: &str) -> Result<Self, Invalid> {
+        let wrong = || Invalid::new("must be a bcrypt hash (`$2a$`, `$2b$` or `$2y$`) of cost 4 to 12");
+        let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| hash.strip_prefix(prefix)).ok_or_else(wrong)?;
+        let (cost, digest) = rest.split_once('$').ok_or_else(wrong)?;
+        let cost_fits = cost.len() == 2 && cost.parse().is_ok_and(|cost: u8| (4..=12).contains(&cost));
+        let digest_fits = digest.len() == 53
+            && digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
+        if cost_fits && digest_fits { Ok(Self::Bcrypt { hash: hash.to_owned() }) } else { Err(wrong()) }
+    }
+
     /// The backend that verifies it.
     pub const fn backend(&self) -> Backend {
         match self {

@@ -13,8 +13,6 @@ use crate::ports::storage::{AuditLog, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// Reads and writes the audit log.
 pub struct AuditService {
     log: Arc<dyn AuditLog>,
@@ -25,9 +23,8 @@ pub struct AuditService {
 }
 
 impl AuditService {
-    /// A service that keeps events for `retention_days`; 0 is for ever.
-    pub fn new(log: Arc<dyn AuditLog>, ambient: Ambient, retention_days: u32) -> Self {
-        let retention = (retention_days > 0).then(|| DAY.saturating_mul(retention_days));
+    /// A service that keeps events for `retention`; none is for ever.
+    pub fn new(log: Arc<dyn AuditLog>, ambient: Ambient, retention: Option<Duration>) -> Self {
         Self { log, ambient, retention, tally: Tally::default() }
     }
 

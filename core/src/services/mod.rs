@@ -7,6 +7,7 @@ pub mod bootstrap;
 pub mod clients;
 pub mod credentials;
 pub mod health;
+pub mod import;
 pub mod tally;
 pub mod tokens;
 

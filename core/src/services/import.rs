@@ -1,0 +1,87 @@
+//! Import of legacy credentials: existing bcrypt hashes go on to work until they are rotated.
+
+use super::Ambient;
+use crate::domain::audit::Action;
+use crate::domain::caller::RequestContext;
+use crate::domain::credential::{Credential, SecretRef};
+use crate::domain::ids::{AgentId, CredentialId};
+use crate::domain::json::Json;
+use crate::domain::time::Timestamp;
+use crate::ports::storage::{AgentStore, CredentialStore, Journal, StoreError};
+use std::sync::Arc;
+
+/// Takes credentials over.
+pub struct ImportService {
+    pub agents: Arc<dyn AgentStore>,
+    pub credentials: Arc<dyn CredentialStore>,
+    pub ambient: Ambient,
+}
+
+/// A credential to take over.
+#[derive(Debug, Clone)]
+pub struct LegacyCredential {
+    pub agent_id: AgentId,
+    /// Its id where it comes from; none makes a new one.
+    pub credential_id: Option<CredentialId>,
+    pub secret: SecretRef,
+    pub created_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Imported {
+    New(CredentialId),
+    /// The agent has a credential of this id, or an unrevoked one with the same hash.
+    AlreadyThere(CredentialId),
+}
+
+/// Why it was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("there is no agent `{0}`; register it first")]
+    UnknownAgent(AgentId),
+    #[error("agent `{0}` is not active")]
+    NotActive(AgentId),
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+}
+
+impl ImportService {
+    /// Takes one credential over. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// The agent is unknown or not active, has too many credentials, or the database is away.
+    pub async fn import(&self, legacy: LegacyCredential) -> Result<Imported, ImportError> {
+        let id = legacy.agent_id;
+        let agent = self.agents.find(id).await?.ok_or(ImportError::UnknownAgent(id))?;
+        if !agent.is_active() {
+            return Err(ImportError::NotActive(id));
+        }
+        if let Some(known) = self.known(&legacy).await? {
+            return Ok(Imported::AlreadyThere(known));
+        }
+        let now = self.ambient.clock.now();
+        let credential_id = legacy.credential_id.unwrap_or_else(|| CredentialId::new(self.ambient.uuid()));
+        let created_at = legacy.created_at.unwrap_or(now);
+        let credential = Credential::new(credential_id, id, legacy.secret, legacy.expires_at, created_at);
+        let event = self.ambient.event(Action::CredentialImported, &RequestContext::default());
+        let event = event.about(id, &agent.owner).with([
+            ("credentialId", Json::text(credential_id)),
+            ("backend", Json::text(credential.secret.backend())),
+        ]);
+        self.credentials.import(&credential, &Journal { event, idempotency: None }).await?;
+        Ok(Imported::New(credential_id))
+    }
+
+    async fn known(&self, legacy: &LegacyCredential) -> Result<Option<CredentialId>, StoreError> {
+        if let Some(id) = legacy.credential_id
+            && self.credentials.find(legacy.agent_id, id).await?.is_some()
+        {
+            return Ok(Some(id));
+        }
+        let present = self.credentials.legacy(legacy.agent_id).await?.map(|(_, credentials)| credentials);
+        let same = |credential: &Credential| credential.secret == legacy.secret;
+        Ok(present.into_iter().flatten().find(same).map(|credential| credential.id))
+    }
+}
