@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const RULE: &str = "data.agentidp.authz.decision";
-/// Steps of a decision: the deterministic bound. The shipped policy needs a few hundred, and a fifth of this for an
-/// agent with 64 capabilities.
+/// Steps of a decision: the deterministic bound. The shipped policy needs a few hundred, and fewer than 12,000 for the
+/// most that a request can ask.
 const MAX_INSTRUCTIONS: usize = 25_000;
 /// The second bound, for what is slow within one step. Generous, because a thread may have to wait for its turn.
 const TIME_LIMIT: Duration = Duration::from_millis(250);
