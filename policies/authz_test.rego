@@ -1,4 +1,4 @@
-# Tests of authz.rego: `agentidp policy test`, or `opa test policies`.
+# Tests of authz.rego: `agentidp policy test`, or `opa test policies/*.rego policies/data/scopes.json`.
 package agentidp.authz_test
 
 import data.agentidp.authz

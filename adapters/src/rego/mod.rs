@@ -1,6 +1,7 @@
 //! The policy as Rego: `policies/authz.rego` with `policies/data/scopes.json`, compiled for the virtual machine of
 //! regorus. A policy is proved before it is used and swapped as a whole; a decision is made in memory, without I/O.
 
+mod cycles;
 mod decision;
 mod probes;
 mod program;

@@ -1,11 +1,11 @@
 //! A compiled policy and the two ways to run it.
 
 use super::decision::parse;
-use super::{LoadError, PolicySource};
+use super::{LoadError, PolicySource, cycles};
 use agentidp_core::domain::json::Json;
 use agentidp_core::ports::policy::{Decision, PolicyInput};
 use regorus::languages::rego::compiler::Compiler;
-use regorus::rvm::vm::RegoVM;
+use regorus::rvm::vm::{ExecutionMode, RegoVM};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const RULE: &str = "data.agentidp.authz.decision";
-/// Steps of a decision: the deterministic bound. The shipped policy needs a few hundred, and a fifth of this for an
-/// agent with 64 capabilities.
+/// Steps of a decision: the deterministic bound. The shipped policy needs a few hundred, and fewer than 12,000 for the
+/// most that a request can ask.
 const MAX_INSTRUCTIONS: usize = 25_000;
 /// The second bound, for what is slow within one step. Generous, because a thread may have to wait for its turn.
 const TIME_LIMIT: Duration = Duration::from_millis(250);
@@ -39,6 +39,9 @@ impl Program {
         engine.add_data(data.clone()).map_err(|error| failed(&error))?;
         let policy = engine.compile_with_entrypoint(&RULE.into()).map_err(|error| failed(&error))?;
         let program = Compiler::compile_from_policy(&policy, &[RULE]).map_err(|error| failed(&error))?;
+        if let Some(circle) = cycles::circle(&program) {
+            return Err(failed(&format!("rules need themselves: {circle}")));
+        }
         program.check_rule_data_conflicts(&data).map_err(|error| failed(&error))?;
         Ok(Self { program, data, engine })
     }
@@ -48,12 +51,26 @@ impl Program {
     pub(super) fn run(&self, input: &PolicyInput) -> Result<Decision, String> {
         let mut vm = RegoVM::new();
         vm.set_strict_builtin_errors(true);
+        // Keeps the frames of rules on the heap: what nests without end meets the limit of instructions before the end
+        // of the stack, which would take the process with it.
+        vm.set_execution_mode(ExecutionMode::Suspendable);
         vm.set_max_instructions(MAX_INSTRUCTIONS);
         vm.set_execution_timer_config(Some(timer()));
         vm.load_program(Arc::clone(&self.program));
         vm.set_data(self.data.clone()).map_err(|error| error.to_string())?;
         vm.set_input(to_value(input.to_json()));
-        parse(&vm.execute_entry_point_by_name(RULE).map_err(|error| error.to_string())?)
+        let decision = vm.execute_entry_point_by_name(RULE).map_err(|error| self.placed(vm.get_pc(), &error))?;
+        parse(&decision)
+    }
+
+    /// The message of the machine with the place in the source where it stopped.
+    fn placed(&self, stopped_at: usize, error: &dyn std::fmt::Display) -> String {
+        let span = self.program.get_instruction_span(stopped_at);
+        let name = span.and_then(|span| self.program.sources.get(span.source_index)).map(|source| &source.name);
+        match (span, name) {
+            (Some(span), Some(name)) => format!("{name}:{}:{}: {error}", span.line, span.column),
+            _ => error.to_string(),
+        }
     }
 
     /// Decides with the interpreter.

@@ -1,4 +1,4 @@
-//! Cases of [`PolicyEngine`]: the shipped policy as a table of decisions. Run them with [`policy_contract!`].
+//! Cases of [`PolicyEngine`]: the shipped policy as a table of decisions. Run them with [`crate::policy_contract`].
 
 mod ask;
 mod generated;
