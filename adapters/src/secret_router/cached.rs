@@ -76,7 +76,15 @@ impl CachedVerifier {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn recall(&self, at: &SecretRef, mac: &Mac) -> Option<bool> {
+        self.right.get(at).map(|known| known.ct_eq(mac).into())
+    }
+
     async fn ask(&self, at: &SecretRef, presented: &PresentedSecret, mac: Mac) -> Answer {
+        // Another flight may have landed between the look-up and this one's start.
+        if let Some(answer) = self.recall(at, &mac) {
+            return Ok(answer);
+        }
         let before = self.forgotten.load(Ordering::SeqCst);
         let answer = self.inner.verify(at, presented).await.map_err(Arc::new)?;
         if answer {
@@ -121,8 +129,8 @@ impl Drop for Seat<'_> {
 impl SecretVerifier for CachedVerifier {
     async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {
         let mac = self.mac(presented);
-        if let Some(known) = self.right.get(at) {
-            return Ok(known.ct_eq(&mac).into());
+        if let Some(answer) = self.recall(at, &mac) {
+            return Ok(answer);
         }
         let seat = Seat::take(self, at, mac.clone());
         seat.cell.get_or_init(|| self.ask(at, presented, mac)).await.clone().map_err(|error| share(&error))
