@@ -147,6 +147,37 @@ async fn a_caller_that_leaves_does_not_strand_the_others() {
 }
 
 #[tokio::test]
+async fn nobody_joins_a_question_that_is_answered() {
+    let (cache, backend) = shut();
+    let waiting = [ask(&cache, "wrong"), ask(&cache, "wrong")];
+    settle().await;
+    backend.gate.add_permits(50);
+    // Runs after the first has its answer, before the second has taken its own.
+    let late = ask(&cache, "wrong");
+    for answer in waiting {
+        assert!(!answer.await.unwrap().unwrap());
+    }
+    assert!(!late.await.unwrap().unwrap());
+    assert_eq!(backend.calls(), 2);
+}
+
+#[tokio::test]
+async fn what_everyone_has_left_is_gone() {
+    let (cache, backend) = shut();
+    let asked: Vec<_> = ["wrong 1", "wrong 1", "wrong 2", RIGHT].map(|secret| ask(&cache, secret)).into();
+    settle().await;
+    assert!(format!("{cache:?}").contains("asking: 3"), "{cache:?}");
+    for caller in asked {
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+    }
+    assert!(format!("{cache:?}").contains("asking: 0"), "{cache:?}");
+    backend.gate.add_permits(50);
+    assert!(cache.verify(&at(), &presented(RIGHT)).await.unwrap());
+    assert!(format!("{cache:?}").contains("asking: 0"), "{cache:?}");
+}
+
+#[tokio::test]
 async fn what_is_forgotten_is_asked_again() {
     let (cache, backend) = open();
     assert!(cache.verify(&at(), &presented(RIGHT)).await.unwrap());
