@@ -41,8 +41,8 @@ impl MemoryLimiter {
     }
 
     fn shard(&self, bucket: &str) -> Result<MutexGuard<'_, Shard>, LimitError> {
-        let hash = self.hasher.hash_one(bucket) % SHARDS as u64;
-        let shard = usize::try_from(hash).ok().and_then(|index| self.shards.get(index));
+        let number = self.hasher.hash_one(bucket).checked_rem(SHARDS as u64);
+        let shard = number.and_then(|number| usize::try_from(number).ok()).and_then(|number| self.shards.get(number));
         shard.map(lock).ok_or_else(|| LimitError("there is no such shard".into()))
     }
 }

@@ -23,7 +23,7 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 
 type Mac = Vec<u8>;
 type Answer = Result<bool, Arc<SecretError>>;
-type Flights = HashMap<(SecretRef, Mac), Arc<OnceCell<Answer>>>;
+type Flights = HashMap<(SecretRef, Mac), Flight>;
 
 /// How many references are remembered, and for how long (at most 60 s).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,15 @@ impl CachedVerifier {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn recall(&self, at: &SecretRef, mac: &Mac) -> Option<bool> {
+        self.right.get(at).map(|known| known.ct_eq(mac).into())
+    }
+
     async fn ask(&self, at: &SecretRef, presented: &PresentedSecret, mac: Mac) -> Answer {
+        // Another flight may have landed between the look-up and this one's start.
+        if let Some(answer) = self.recall(at, &mac) {
+            return Ok(answer);
+        }
         let before = self.forgotten.load(Ordering::SeqCst);
         let answer = self.inner.verify(at, presented).await.map_err(Arc::new)?;
         if answer {
@@ -90,27 +98,39 @@ impl CachedVerifier {
     }
 }
 
-/// One caller's seat in a flight. When the last one leaves, landed or not, the flight is gone.
+/// A question that is being asked, and how many callers wait for the answer.
+#[derive(Default)]
+struct Flight {
+    answer: Arc<OnceCell<Answer>>,
+    seats: usize,
+}
+
+/// One caller's seat in a flight. The flight is gone once it has landed, or once the last caller has left it.
 struct Seat<'a> {
     verifier: &'a CachedVerifier,
     key: (SecretRef, Mac),
-    cell: Arc<OnceCell<Answer>>,
+    answer: Arc<OnceCell<Answer>>,
 }
 
 impl<'a> Seat<'a> {
     fn take(verifier: &'a CachedVerifier, at: &SecretRef, mac: Mac) -> Self {
         let key = (at.clone(), mac);
-        let cell = Arc::clone(verifier.flights().entry(key.clone()).or_default());
-        Self { verifier, key, cell }
+        let mut flights = verifier.flights();
+        let flight = flights.entry(key.clone()).or_default();
+        flight.seats = flight.seats.saturating_add(1);
+        Self { verifier, key, answer: Arc::clone(&flight.answer) }
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         let mut flights = self.verifier.flights();
-        let mine = flights.get(&self.key).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell));
-        // Two: the one in the map and this one.
-        if mine && (self.cell.initialized() || Arc::strong_count(&self.cell) <= 2) {
+        // After `forget` another flight may have the key.
+        let Some(flight) = flights.get_mut(&self.key).filter(|flight| Arc::ptr_eq(&flight.answer, &self.answer)) else {
+            return;
+        };
+        flight.seats = flight.seats.saturating_sub(1);
+        if flight.seats == 0 || self.answer.initialized() {
             flights.remove(&self.key);
         }
     }
@@ -121,11 +141,11 @@ impl Drop for Seat<'_> {
 impl SecretVerifier for CachedVerifier {
     async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {
         let mac = self.mac(presented);
-        if let Some(known) = self.right.get(at) {
-            return Ok(known.ct_eq(&mac).into());
+        if let Some(answer) = self.recall(at, &mac) {
+            return Ok(answer);
         }
         let seat = Seat::take(self, at, mac.clone());
-        seat.cell.get_or_init(|| self.ask(at, presented, mac)).await.clone().map_err(|error| share(&error))
+        seat.answer.get_or_init(|| self.ask(at, presented, mac)).await.clone().map_err(|error| share(&error))
     }
 }
 
@@ -139,6 +159,6 @@ fn share(error: &Arc<SecretError>) -> SecretError {
 
 impl std::fmt::Debug for CachedVerifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CachedVerifier")
+        f.debug_struct("CachedVerifier").field("asking", &self.flights().len()).finish_non_exhaustive()
     }
 }
