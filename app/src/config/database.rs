@@ -48,10 +48,14 @@ impl Database {
 }
 
 impl DatabaseUrl {
-    /// The URL as a driver takes it.
+    /// The URL as a driver takes it. That of a file has no `//`, after which a relative path would be read as a host, and
+    /// characters that would end the path are written as %XX.
     pub fn connection_string(&self) -> SecretString {
         match self {
-            Self::Sqlite(path) => format!("sqlite://{}", path.display()).into(),
+            Self::Sqlite(path) => {
+                let path = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+                format!("sqlite:{path}").into()
+            }
             Self::Postgres(url) => url.expose_secret().to_owned().into(),
         }
     }

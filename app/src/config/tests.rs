@@ -201,7 +201,11 @@ fn migrations_use_the_same_database_unless_told_otherwise() {
     assert_eq!(text(&config.database.url), "postgres://app@db/a");
     assert_eq!(text(&config.database.migration_url), "postgresql://owner@db/a");
     assert_eq!(text(&serve(&both[..1]).unwrap().database.migration_url), "postgres://app@db/a");
-    assert_eq!(text(&serve(&[("DATABASE_URL", "sqlite:a.db")]).unwrap().database.url), "sqlite://a.db");
+    assert_eq!(text(&serve(&[("DATABASE_URL", "sqlite:a.db")]).unwrap().database.url), "sqlite:a.db");
+    assert_eq!(text(&serve(&[("DATABASE_URL", "sqlite:///a.db")]).unwrap().database.url), "sqlite:/a.db");
+    let odd = Profile::Dev { data_dir: Some("my data?#50%".into()), port: None };
+    let config = Config::load(&odd, &source(&[])).unwrap();
+    assert_eq!(text(&config.database.url), "sqlite:my data%3F%2350%25/agentidp.db");
 }
 
 #[test]
