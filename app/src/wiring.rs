@@ -1,10 +1,10 @@
 //! Configuration → adapters → services. The one file that names adapters: to see the whole system, read it.
 
-use crate::config::{Config, DatabaseUrl, Issuer, MasterKeySource, PolicyEngineKind};
+use crate::config::{Config, DatabaseUrl, MasterKeySource, PolicyEngineKind};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
-use agentidp_adapters::bcrypt_legacy::BcryptLegacy;
+use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
 use agentidp_adapters::jwt::{self, KeyError, KeyRing, SealingKey};
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
@@ -15,7 +15,6 @@ use agentidp_adapters::sql::{self, SqlStore};
 use agentidp_adapters::table::{TableError, TablePolicy};
 use agentidp_core::domain::credential::Backend;
 use agentidp_core::domain::key::StoredKey;
-use agentidp_core::domain::secret::PresentedSecret;
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::clock::{Clock, Entropy};
 use agentidp_core::ports::policy::PolicyEngine;
@@ -41,8 +40,8 @@ use std::time::Duration;
 
 /// Buckets of the limiter in this process.
 const LIMITER_BUCKETS: usize = 100_000;
-/// Highest cost of a legacy hash that is verified; the floor under failures is its price.
-const LEGACY_COST: u32 = 12;
+/// The bcrypt cost that is measured at start.
+const MEASURED_COST: u32 = 8;
 
 /// Why the system cannot be put together. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +125,9 @@ pub async fn open_current_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, Star
         return Err(StartError::OldSchema(pending.join(", ")));
     }
     if matches!(url, DatabaseUrl::Postgres(_)) && store.owns_tables().await? {
-        tracing::warn!("the server's database role owns the tables and could change the audit log; give it a role of its own");
+        tracing::warn!(
+            "the server's database role owns the tables and could change the audit log; give it a role of its own"
+        );
     }
     Ok(store)
 }
@@ -195,6 +196,15 @@ pub fn policy(config: &Config) -> Result<(Arc<dyn PolicyEngine>, PolicySource), 
     Ok((engine, source))
 }
 
+/// Parses, compiles and tries the policy in `folder`, or the one in this program; says its hash.
+///
+/// # Errors
+/// It is missing or bad.
+pub fn prove_policy(folder: Option<&Path>) -> Result<String, StartError> {
+    let source = folder.map_or_else(|| Ok(PolicySource::builtin()), PolicySource::from_dir)?;
+    Ok(RegoPolicy::new(source)?.hash())
+}
+
 fn digest_secrets(keys: &MasterKeys) -> Arc<DigestSecrets> {
     let pepper = |key: &MasterKey| Pepper::new(key.id(), key.digest_pepper());
     Arc::new(DigestSecrets::new(pepper(&keys.current), keys.previous.as_ref().map(pepper)))
@@ -210,7 +220,13 @@ async fn check_master_keys(store: &SqlStore, keys: &MasterKeys) -> Result<(), St
 }
 
 /// The signing keys, the first of which is made at first start.
-async fn key_ring(config: &Config, store: &SqlStore, keys: &MasterKeys, issuer: &str, ambient: &Ambient) -> Result<KeyRing, StartError> {
+async fn key_ring(
+    config: &Config,
+    store: &SqlStore,
+    keys: &MasterKeys,
+    issuer: &str,
+    ambient: &Ambient,
+) -> Result<KeyRing, StartError> {
     let sealing = |key: &MasterKey| SealingKey::new(key.id(), key.signing_key_sealing());
     let all: Vec<SealingKey> = keys.iter().map(sealing).collect();
     let mut stored: Vec<StoredKey> = KeyStore::list(store).await?;
@@ -224,12 +240,19 @@ async fn key_ring(config: &Config, store: &SqlStore, keys: &MasterKeys, issuer: 
 }
 
 /// What verifies secrets: digests at once, bcrypt behind a cache.
-fn secret_router(digest: Arc<DigestSecrets>) -> Result<(Arc<SecretRouter>, Arc<BcryptLegacy>), StartError> {
-    let bcrypt = Arc::new(BcryptLegacy::default());
-    let cached = CachedVerifier::new(Arc::clone(&bcrypt) as Arc<dyn SecretVerifier>, CacheLimits::default())?;
+fn secret_router(digest: Arc<DigestSecrets>) -> Result<Arc<SecretRouter>, StartError> {
+    let cached = CachedVerifier::new(Arc::new(BcryptLegacy::default()), CacheLimits::default())?;
     let backends: [(Backend, Arc<dyn SecretVerifier>); 2] =
         [(Backend::Digest, digest), (Backend::Bcrypt, Arc::new(cached))];
-    Ok((Arc::new(SecretRouter::new(backends)), bcrypt))
+    Ok(Arc::new(SecretRouter::new(backends)))
+}
+
+/// What verifying a legacy secret of the highest cost takes here. A step of cost doubles the work, so it is enough to
+/// measure a cheap one.
+async fn legacy_cost() -> Result<Duration, StartError> {
+    let steps = bcrypt_legacy::MAX_COST.saturating_sub(MEASURED_COST);
+    let measured = bcrypt_legacy::measure(MEASURED_COST).await?;
+    Ok(measured.saturating_mul(1_u32.checked_shl(steps).unwrap_or(1)))
 }
 
 /// The services behind the HTTP surface, and what works in the background.
@@ -274,14 +297,19 @@ impl Background {
 ///
 /// # Errors
 /// A master key, a signing key, the policy or the database does not fit; each says what to do.
-pub async fn build(config: &Config, store: Arc<SqlStore>, keys: &MasterKeys, issuer: &str) -> Result<System, StartError> {
+pub async fn build(
+    config: &Config,
+    store: Arc<SqlStore>,
+    keys: &MasterKeys,
+    issuer: &str,
+) -> Result<System, StartError> {
     let ambient = ambient();
     check_master_keys(&store, keys).await?;
     let (policy, source) = policy(config)?;
     store.keep_policy(&policy.hash(), &source.rego, &source.data, ambient.clock.now()).await?;
     let ring = Arc::new(key_ring(config, &store, keys, issuer, &ambient).await?);
     let digest = digest_secrets(keys);
-    let (router, bcrypt) = secret_router(Arc::clone(&digest))?;
+    let router = secret_router(Arc::clone(&digest))?;
     let legacy = Arc::new(LegacyPresence::default());
     legacy.refresh(store.as_ref(), &ambient).await?;
     let audit = Arc::new(AuditService::new(Arc::clone(&store) as _, ambient.clone(), config.audit.retention));
@@ -338,7 +366,7 @@ pub async fn build(config: &Config, store: Arc<SqlStore>, keys: &MasterKeys, iss
             introspections: config.limits.introspections,
             failures: config.limits.auth_failures,
         },
-        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost(&bcrypt).await),
+        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?),
         trusted_proxies: config.server.trusted_proxies.clone(),
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
@@ -368,9 +396,4 @@ pub async fn must_fit(store: &SqlStore, keys: &MasterKeys) -> Result<(), StartEr
 /// The database as the ports that commands ask.
 pub fn credential_store(store: &Arc<SqlStore>) -> Arc<dyn CredentialStore> {
     Arc::clone(store) as _
-}
-
-/// The issuer for a server that listens at `bound`.
-pub fn issuer(issuer: &Issuer, bound: std::net::SocketAddr) -> String {
-    issuer.text(bound)
 }

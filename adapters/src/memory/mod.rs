@@ -1,6 +1,6 @@
 //! Limits within this process, for a single replica or while the shared ones are away.
 
-use agentidp_core::domain::rate::{PerMinute, RateDecision};
+use agentidp_core::domain::rate::{ArrivalTime, PerMinute, RateDecision};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::clock::Clock;
 use agentidp_core::ports::limits::{LimitError, RateLimiter};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const DEFAULT_CAPACITY: usize = 100_000;
 const SHARDS: usize = 64;
 
-type Shard = HashMap<String, Timestamp>;
+type Shard = HashMap<String, ArrivalTime>;
 
 /// Buckets in memory. A bucket that is full again says the same as one that is not there, so those go first when room
 /// is needed; after them the fullest, so that who is being held back stays held back.
@@ -56,11 +56,12 @@ fn make_room(shard: &mut Shard, capacity: usize, now: Timestamp) {
     if shard.len() < capacity {
         return;
     }
-    shard.retain(|_, tat| *tat > now);
+    let now = now.unix_millis().saturating_mul(1_000);
+    shard.retain(|_, arrival| arrival.0 > now);
     if shard.len() < capacity {
         return;
     }
-    let fullest = shard.iter().min_by_key(|(_, tat)| **tat).map(|(bucket, _)| bucket.clone());
+    let fullest = shard.iter().min_by_key(|(_, arrival)| arrival.0).map(|(bucket, _)| bucket.clone());
     if let Some(bucket) = fullest {
         shard.remove(&bucket);
     }

@@ -28,7 +28,7 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use policy::{Policy, PolicyEngineKind};
 pub use secrets::{Secrets, SecretsBackend};
-pub use server::{Issuer, Server};
+pub use server::{Issuer, Server, base_url};
 pub use source::Source;
 pub use tokens::Tokens;
 pub use url_rules::{IssuerUrl, Origin};

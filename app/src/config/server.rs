@@ -65,7 +65,7 @@ impl Issuer {
 }
 
 /// How this machine reaches a listener: one on all addresses is reached on the loopback.
-pub(super) fn base_url(bound: SocketAddr) -> String {
+pub fn base_url(bound: SocketAddr) -> String {
     let host: IpAddr = match bound.ip() {
         IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -26,9 +26,9 @@ use url::Url;
 /// Handlers of tokens.
 pub struct TokensApi;
 
-/// Most resource indicators of a request, and the longest.
-const MAX_RESOURCES: usize = 16;
-const MAX_RESOURCE_LENGTH: usize = 512;
+/// Most resource indicators of a request, and the longest: a token must fit into the headers of a request.
+const MAX_RESOURCES: usize = 8;
+const MAX_RESOURCE_LENGTH: usize = 256;
 
 #[OpenApi]
 impl TokensApi {

@@ -21,36 +21,37 @@ pub struct RateDecision {
     pub retry_after: Duration,
 }
 
+/// What a bucket remembers: its theoretical arrival time, in microseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArrivalTime(pub i64);
+
+/// A bucket is as deep as a minute.
+const WINDOW_MICROS: i64 = 60_000_000;
+
 impl PerMinute {
-    /// Decides one event at `now` for a bucket whose theoretical arrival time is `tat`, and says what the bucket then
-    /// holds. With `take` false it only looks.
-    pub fn decide(self, tat: Option<Timestamp>, now: Timestamp, take: bool) -> (RateDecision, Timestamp) {
-        let limit = i64::from(self.0.get());
-        let window = 60_000_i64;
-        // In millionths of a millisecond, so that limits above 60,000 a minute do not round to nothing.
-        let scale = 1_000_000_i64;
-        let interval = window.saturating_mul(scale).checked_div(limit).unwrap_or(i64::MAX);
-        let used =
-            tat.map_or(0, |tat| tat.unix_millis().saturating_sub(now.unix_millis()).max(0)).saturating_mul(scale);
-        let free = window.saturating_mul(scale).saturating_sub(used);
-        let allowed = free >= interval;
+    /// Decides one event at `now` for a bucket that remembers `arrival`, and says what it then remembers. With `take`
+    /// false it only looks. A clock that was set back cannot lock a bucket for longer than a minute.
+    pub fn decide(self, arrival: Option<ArrivalTime>, now: Timestamp, take: bool) -> (RateDecision, ArrivalTime) {
+        let now = now.unix_millis().saturating_mul(1_000);
+        let interval = WINDOW_MICROS.checked_div(i64::from(self.0.get())).unwrap_or(1).max(1);
+        let used = arrival.map_or(0, |arrival| arrival.0.saturating_sub(now).clamp(0, WINDOW_MICROS));
+        let allowed = used.saturating_add(interval) <= WINDOW_MICROS;
         let after = if allowed && take { used.saturating_add(interval) } else { used };
-        let left = window.saturating_mul(scale).saturating_sub(after);
+        let free = WINDOW_MICROS.saturating_sub(after);
+        let wait = interval.saturating_sub(free).max(0);
         let decision = RateDecision {
             allowed,
             limit: self.0.get(),
-            remaining: u32::try_from(left.checked_div(interval).unwrap_or(0)).unwrap_or(u32::MAX),
-            reset: millis(after, scale),
-            retry_after: if allowed { Duration::ZERO } else { millis(interval.saturating_sub(free), scale) },
+            remaining: u32::try_from(free.checked_div(interval).unwrap_or(0)).unwrap_or(u32::MAX).min(self.0.get()),
+            reset: micros(after),
+            retry_after: if allowed { Duration::ZERO } else { micros(wait) },
         };
-        (decision, now.after(millis(after, scale)))
+        (decision, ArrivalTime(now.saturating_add(after)))
     }
 }
 
-/// Rounds up: a bucket is never a fraction emptier than it was paid for.
-fn millis(amount: i64, scale: i64) -> Duration {
-    let rounded = amount.saturating_add(scale.saturating_sub(1)).checked_div(scale).unwrap_or(0);
-    Duration::from_millis(u64::try_from(rounded).unwrap_or(0))
+fn micros(amount: i64) -> Duration {
+    Duration::from_micros(u64::try_from(amount).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -97,8 +98,18 @@ mod tests {
     }
 
     #[test]
-    fn a_high_limit_is_still_a_limit() {
-        let allowed = run(100_000, std::iter::repeat_n(7, 200_000)).iter().filter(|d| d.allowed).count();
-        assert!((59_000..=100_000).contains(&allowed), "{allowed}");
+    fn the_burst_is_the_limit_whether_or_not_it_divides_a_minute() {
+        for limit in [1, 7, 30, 100, 777, 6_000, 9_999, 100_000] {
+            let allowed = run(limit, std::iter::repeat_n(7, 120_000)).iter().filter(|d| d.allowed).count();
+            assert_eq!(allowed, limit as usize);
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_locks_nobody_out_for_long() {
+        let limit = PerMinute(2.try_into().unwrap());
+        let (_, arrival) = limit.decide(None, Timestamp::from_unix_millis(3_600_000), true);
+        let (decision, _) = limit.decide(Some(arrival), Timestamp::from_unix_millis(0), true);
+        assert!(decision.retry_after <= Duration::from_secs(60));
     }
 }

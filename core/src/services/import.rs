@@ -66,10 +66,9 @@ impl ImportService {
         let created_at = legacy.created_at.unwrap_or(now);
         let credential = Credential::new(credential_id, id, legacy.secret, legacy.expires_at, created_at);
         let event = self.ambient.event(Action::CredentialImported, &RequestContext::default());
-        let event = event.about(id, &agent.owner).with([
-            ("credentialId", Json::text(credential_id)),
-            ("backend", Json::text(credential.secret.backend())),
-        ]);
+        let event = event
+            .about(id, &agent.owner)
+            .with([("credentialId", Json::text(credential_id)), ("backend", Json::text(credential.secret.backend()))]);
         self.credentials.import(&credential, &Journal { event, idempotency: None }).await?;
         Ok(Imported::New(credential_id))
     }

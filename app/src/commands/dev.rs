@@ -1,0 +1,127 @@
+//! `agentidp dev`: everything embedded, ready in a second.
+
+use super::{CommandError, output};
+use crate::config::{Config, Profile, Source, base_url};
+use crate::wiring::{self, StartError, System};
+use crate::{lifecycle, telemetry};
+use agentidp_core::domain::agent::Owner;
+use agentidp_core::domain::page::PageRequest;
+use agentidp_core::domain::scope::Scope;
+use agentidp_core::ports::policy::Owners;
+use agentidp_core::ports::storage::AgentFilter;
+use agentidp_core::services::bootstrap::{BootstrapError, DEFAULT_OWNER};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Where the database and the master key lie (default: data)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The port to listen on; 0 is any free one (default: 8080)
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// The owner of the administrator that is made at first start
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_OWNER)]
+    owner: Owner,
+    /// Print one line of JSON once it serves
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a person or a script needs to begin.
+struct Greeting {
+    base_url: String,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+}
+
+impl Dev {
+    pub async fn run(self, source: &Source) -> Result<(), CommandError> {
+        let profile = Profile::Dev { data_dir: self.data_dir.clone(), port: self.port };
+        let config = Config::load(&profile, source)?;
+        telemetry::start(&config.log);
+        let address = config.server.address();
+        let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
+        let bound = listener.local_addr()?;
+        let keys = wiring::master_keys(&config, true)?;
+        let store = wiring::open_store(&config.database.url).await?;
+        store.migrate().await.map_err(StartError::from)?;
+        let issuer = config.server.issuer.text(bound);
+        let system = wiring::build(&config, store.clone(), &keys, &issuer).await?;
+        let bootstrap = wiring::bootstrap_service(&store, &keys).run(self.owner.clone(), false).await;
+        let (client_id, client_secret) = match bootstrap {
+            Ok(admin) => (Some(admin.agent.id.to_string()), Some(admin.secret.expose().to_owned())),
+            Err(BootstrapError::AlreadyDone) => (administrator(&system, &self.owner).await?, None),
+            Err(error) => return Err(CommandError::failed(error)),
+        };
+        let greeting = Greeting { base_url: base_url(bound), client_id, client_secret };
+        if self.json {
+            greeting.as_json()
+        } else {
+            greeting.for_people()
+        }
+        Ok(lifecycle::run(listener, system).await?)
+    }
+}
+
+pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> CommandError {
+    CommandError::Failed(format!("cannot listen on {address}: {error}; choose another port with `--port` or PORT"))
+}
+
+/// The oldest administrator of the owner, whose secret was shown at first start.
+async fn administrator(system: &System, owner: &Owner) -> Result<Option<String>, CommandError> {
+    let filter = AgentFilter {
+        owners: Owners::All,
+        owner: Some(owner.clone()),
+        agent_type: None,
+        status: None,
+        deployment_env: None,
+        text: None,
+    };
+    let admin: Scope = "admin:all".parse().map_err(|_| CommandError::Failed("no such scope".to_owned()))?;
+    let page = PageRequest::new(100, None).map_err(|error| CommandError::Failed(error.0))?;
+    let agents = system.state.agents.list(&filter, page).await.map_err(CommandError::failed)?;
+    let oldest = agents.items.iter().rev().find(|agent| agent.is_active() && agent.capabilities.covers(&admin));
+    Ok(oldest.map(|agent| agent.id.to_string()))
+}
+
+impl Greeting {
+    /// The console and the metrics are not there yet: their places are null.
+    fn as_json(&self) {
+        output::json(&json!({
+            "baseUrl": self.base_url,
+            "clientId": self.client_id,
+            "clientSecret": self.client_secret,
+            "dashboardUrl": null,
+            "docsUrl": format!("{}/docs", self.base_url),
+            "metricsUrl": null,
+        }));
+    }
+
+    fn for_people(&self) {
+        let Self { base_url, .. } = self;
+        output::line(&format!("\nAgentIdP serves at {base_url}  (API documentation: {base_url}/docs)\n"));
+        let client_id = self.client_id.as_deref().unwrap_or("CLIENT_ID");
+        match &self.client_secret {
+            Some(secret) => {
+                output::line("The first administrator. Its secret is shown only now:\n");
+                output::line(&format!("  client id      {client_id}\n  client secret  {secret}\n"));
+                output::line("Get a token:\n");
+                output::line(&format!(
+                    "  curl -s -u '{client_id}:{secret}' -d grant_type=client_credentials {base_url}/api/v1/token\n"
+                ));
+            }
+            None => {
+                output::line(&format!(
+                    "The administrator is {client_id}; its secret was shown at the first start. Get a token:\n"
+                ));
+                output::line(&format!(
+                    "  curl -s -u '{client_id}:SECRET' -d grant_type=client_credentials {base_url}/api/v1/token\n"
+                ));
+            }
+        }
+    }
+}

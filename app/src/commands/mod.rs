@@ -1,0 +1,127 @@
+//! The command line: one file per command. Data goes to stdout, everything else to stderr.
+
+mod bootstrap;
+mod completion;
+mod config;
+mod credentials;
+mod dev;
+mod healthcheck;
+mod keys;
+mod migrate;
+mod openapi;
+mod output;
+mod policy;
+mod serve;
+
+use crate::config::{Config, ConfigError, Profile, Source};
+use crate::wiring::StartError;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// AgentIdP, the identity provider for AI agents.
+///
+/// Configuration comes from the environment first, then from agentidp.toml. Exit status: 0 done, 1 failed, 2 wrong
+/// usage, configuration or policy.
+#[derive(Debug, Parser)]
+#[command(name = "agentidp", version, propagate_version = true)]
+pub struct Cli {
+    /// The configuration file (default: agentidp.toml in the working directory, if it is there)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything embedded, for development: SQLite, no other service, a ready administrator
+    Dev(dev::Dev),
+    /// Run a server
+    Serve(serve::Serve),
+    /// Bring the database schema up to date
+    Migrate(migrate::Migrate),
+    /// Make the first administrator
+    Bootstrap(bootstrap::Bootstrap),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print the OpenAPI document
+    Openapi(openapi::Openapi),
+    /// Look at the policy
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Look at the signing keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Take over and count credentials
+    #[command(subcommand)]
+    Credentials(credentials::CredentialsCommand),
+    /// Ask a running server whether it can serve
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print a completion script for a shell
+    Completion(completion::Completion),
+}
+
+/// Why a command fails, and how it exits.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The input is not what the command takes.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl CommandError {
+    fn failed(error: impl std::error::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Start(StartError::Config(_) | StartError::Policy(_) | StartError::Table(_)) => 2,
+            Self::Start(StartError::MasterKey(_) | StartError::WrongMasterKey(_)) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the command of the arguments.
+pub async fn run(cli: Cli) -> ExitCode {
+    let source = Source::of_process(cli.config.as_deref());
+    let result = match cli.command {
+        Command::Dev(command) => command.run(&source).await,
+        Command::Serve(command) => command.run(&source).await,
+        Command::Migrate(command) => command.run(&source).await,
+        Command::Bootstrap(command) => command.run(&source).await,
+        Command::Config(command) => command.run(&source),
+        Command::Openapi(command) => command.run(),
+        Command::Policy(command) => command.run(),
+        Command::Keys(command) => command.run(&source).await,
+        Command::Credentials(command) => command.run(&source).await,
+        Command::Healthcheck(command) => command.run(&source).await,
+        Command::Completion(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// The configuration of a command that serves nothing.
+fn tool_config(source: &Source) -> Result<Config, CommandError> {
+    let config = Config::load(&Profile::Tool, source)?;
+    crate::telemetry::start(&config.log);
+    Ok(config)
+}

@@ -1,0 +1,35 @@
+//! What commands print.
+
+use super::CommandError;
+use serde_json::Value;
+use std::io::Write;
+
+/// Prints a line of data. A reader that has gone away is no failure.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Prints one JSON value on one line.
+pub fn json(value: &Value) {
+    line(&value.to_string());
+}
+
+/// Prints a message for the person at the terminal.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Prints why the command failed, with all causes.
+pub fn complain(error: &CommandError) {
+    let mut text = format!("agentidp: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = source.source();
+    }
+    note(&text);
+}
