@@ -1,1 +1,73 @@
-//! placeholder
+//! The schema of AgentIdP, one migration a file, the same on SQLite and PostgreSQL. Read `README.md` before adding one.
+
+mod m20250101_000001_create_agents;
+mod m20250101_000002_create_credentials;
+mod m20250101_000003_create_audit_events;
+mod m20250101_000004_create_token_revocations;
+mod m20261101_000005_add_vault_path;
+mod m20261101_000006_count_generations;
+mod m20261101_000007_create_credential_grace;
+mod m20261101_000008_widen_audit_events;
+mod m20261101_000009_create_idempotency_records;
+mod m20261101_000010_create_signing_keys;
+mod m20261101_000011_create_policies;
+mod m20261101_000012_create_token_usage;
+mod m20261101_000013_make_audit_append_only;
+mod m20261101_000014_index_lists;
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::{DbErr, MigrationTrait, Query, SchemaManager, async_trait};
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
+use std::collections::HashSet;
+
+/// Every migration, in the order in which they are applied.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20250101_000001_create_agents::Migration),
+            Box::new(m20250101_000002_create_credentials::Migration),
+            Box::new(m20250101_000003_create_audit_events::Migration),
+            Box::new(m20250101_000004_create_token_revocations::Migration),
+            Box::new(m20261101_000005_add_vault_path::Migration),
+            Box::new(m20261101_000006_count_generations::Migration),
+            Box::new(m20261101_000007_create_credential_grace::Migration),
+            Box::new(m20261101_000008_widen_audit_events::Migration),
+            Box::new(m20261101_000009_create_idempotency_records::Migration),
+            Box::new(m20261101_000010_create_signing_keys::Migration),
+            Box::new(m20261101_000011_create_policies::Migration),
+            Box::new(m20261101_000012_create_token_usage::Migration),
+            Box::new(m20261101_000013_make_audit_append_only::Migration),
+            Box::new(m20261101_000014_index_lists::Migration),
+        ]
+    }
+}
+
+/// The names of the migrations that the database lacks. Only reads: a server without the right to change the schema
+/// may ask. Migrations of a newer release are no reason to refuse, for a schema only ever expands before it contracts.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn pending(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let applied = applied(db).await?;
+    let known = Migrator::migrations().into_iter().map(|migration| migration.name().to_owned());
+    Ok(known.filter(|name| !applied.contains(name)).collect())
+}
+
+async fn applied(db: &DatabaseConnection) -> Result<HashSet<String>, DbErr> {
+    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
+        return Ok(HashSet::new());
+    }
+    let versions = Query::select().column("version").from("seaql_migrations").to_owned();
+    db.query_all(&versions).await?.iter().map(|row| row.try_get("", "version")).collect()
+}
+
+/// Runs statements that both databases read alike.
+async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}

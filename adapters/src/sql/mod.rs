@@ -1,1 +1,132 @@
-//! To come.
+//! SQLite and PostgreSQL, by sea-orm: one adapter for every port of `agentidp_core::ports::storage`.
+//!
+//! A port method is one unit of work with one deadline: it begins a transaction, writes the idempotency record first
+//! (twins meet there), makes the change, writes the audit event and commits. `dialect` holds all in which the two
+//! databases differ, `rows` turns rows into domain values, the other files implement one port each.
+
+mod agents;
+mod audit;
+mod bootstrap;
+mod credentials;
+mod dialect;
+mod entities;
+mod error;
+mod idempotency;
+mod journal;
+mod keys;
+mod page;
+#[doc(hidden)]
+pub mod plans;
+mod rows;
+mod tokens;
+
+use agentidp_core::ports::storage::StoreError;
+use agentidp_migrations::{Migrator, MigratorTrait};
+use dialect::Connections;
+use error::{Failure, Overdue};
+use sea_orm::DatabaseTransaction;
+use std::future::Future;
+use std::time::Duration;
+
+/// How to hold the database.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Most time that a port method, a wait for a connection and a statement of the server may take.
+    pub deadline: Duration,
+    /// Most connections of the pool; on SQLite, those that read.
+    pub connections: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(2), connections: 16 }
+    }
+}
+
+/// The database, as every store port. Clones share the connections.
+#[derive(Debug, Clone)]
+pub struct SqlStore {
+    connections: Connections,
+    deadline: Duration,
+}
+
+/// Opens the database that `url` names: `sqlite://path`, `sqlite::memory:` or `postgres://…`. A file that is missing is
+/// made, its folder is not. The schema is left as it is.
+///
+/// # Errors
+/// [`StoreError::Unavailable`]: the URL is wrong, or the database does not answer.
+pub async fn connect(url: &str, options: &Options) -> Result<SqlStore, StoreError> {
+    let connections = dialect::connect(url, options).await.map_err(dialect::unavailable)?;
+    Ok(SqlStore { connections, deadline: options.deadline })
+}
+
+impl SqlStore {
+    /// Brings the schema up to date, all or nothing; of several that do it at once, one does. No deadline.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: a migration failed, or the database is of a newer release.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.migrate_steps(None).await
+    }
+
+    /// As [`SqlStore::migrate`], but at most the next `steps` migrations; for tests of migrations.
+    ///
+    /// # Errors
+    /// As [`SqlStore::migrate`].
+    #[doc(hidden)]
+    pub async fn migrate_steps(&self, steps: Option<u32>) -> Result<(), StoreError> {
+        let work = async {
+            let tx = dialect::begin(&self.connections.writer).await?;
+            dialect::without_deadlines(&tx).await?;
+            dialect::lock_name(&tx, "migrations").await?;
+            Migrator::up(&tx, steps).await?;
+            tx.commit().await
+        };
+        work.await.map_err(dialect::unavailable)
+    }
+
+    /// The names of the migrations that the database lacks; a server must not start while there are any. Only reads.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        self.within(async { Ok(agentidp_migrations::pending(&self.connections.reader).await?) }).await
+    }
+
+    /// Whether no migration is pending.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn schema_is_current(&self) -> Result<bool, StoreError> {
+        Ok(self.pending_migrations().await?.is_empty())
+    }
+
+    /// Whether the server's own role owns the tables: then it could drop what keeps the audit log append-only.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn owns_tables(&self) -> Result<bool, StoreError> {
+        self.within(async { Ok(dialect::owns_tables(&self.connections.reader).await?) }).await
+    }
+
+    /// Closes every connection; what runs comes to its end first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.connections.reader.close_by_ref().await.map_err(dialect::unavailable)?;
+        self.connections.writer.close_by_ref().await.map_err(dialect::unavailable)
+    }
+
+    /// Runs a unit of work until the deadline. What is dropped by it is rolled back.
+    async fn within<T>(&self, work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.deadline, Box::pin(work)).await {
+            Ok(result) => result.map_err(StoreError::from),
+            Err(_) => Err(StoreError::Unavailable(Box::new(Overdue(self.deadline)))),
+        }
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, Failure> {
+        Ok(dialect::begin(&self.connections.writer).await?)
+    }
+}

@@ -1,0 +1,159 @@
+//! Everything in which SQLite and PostgreSQL differ for the stores. Nothing else asks which of them it is.
+
+use super::Options;
+use agentidp_core::ports::storage::StoreError;
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use std::time::Duration;
+
+/// Where changes and where reads go.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    pub writer: DatabaseConnection,
+    pub reader: DatabaseConnection,
+}
+
+/// Opens the database that `url` names.
+pub async fn connect(url: &str, options: &Options) -> Result<Connections, DbErr> {
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        connect_postgres(url, options).await
+    } else if url.starts_with("sqlite:") {
+        connect_sqlite(url, options).await
+    } else {
+        Err(DbErr::Custom("a database URL begins with `sqlite:` or `postgres:`".to_owned()))
+    }
+}
+
+/// The server ends what takes too long, and what a lost client left open: the pool's own deadlines cannot.
+async fn connect_postgres(url: &str, options: &Options) -> Result<Connections, DbErr> {
+    let mut settings = ConnectOptions::new(url);
+    let deadline = format!("{}ms", options.deadline.as_millis());
+    settings
+        .max_connections(options.connections)
+        .acquire_timeout(options.deadline)
+        .connect_timeout(options.deadline)
+        .test_before_acquire_if_idle_for(Duration::from_secs(5))
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(move |settings| {
+            settings.application_name("agentidp").options([
+                ("statement_timeout", deadline.as_str()),
+                ("lock_timeout", deadline.as_str()),
+                ("idle_in_transaction_session_timeout", "10s"),
+            ])
+        });
+    let pool = Database::connect(settings).await?;
+    Ok(Connections { writer: pool.clone(), reader: pool })
+}
+
+/// One connection writes, so that writers queue here instead of meeting "database is locked"; others read beside it.
+///
+/// `synchronous = FULL` keeps every commit through a power failure; NORMAL would be faster and could lose the last ones,
+/// and an audit record that was answered for must not be lost.
+async fn connect_sqlite(url: &str, options: &Options) -> Result<Connections, DbErr> {
+    let writer = Database::connect(sqlite_settings(url, options, 1, false)).await?;
+    if is_in_memory(url) {
+        // The database lives in its only connection.
+        return Ok(Connections { reader: writer.clone(), writer });
+    }
+    let reader = Database::connect(sqlite_settings(url, options, options.connections, true)).await?;
+    Ok(Connections { writer, reader })
+}
+
+fn is_in_memory(url: &str) -> bool {
+    url.contains(":memory:") || url.contains("mode=memory")
+}
+
+fn sqlite_settings(url: &str, options: &Options, connections: u32, read_only: bool) -> ConnectOptions {
+    let mut settings = ConnectOptions::new(url);
+    let busy_timeout = options.deadline;
+    settings
+        .max_connections(connections)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(options.deadline)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |settings| {
+            let settings = settings.foreign_keys(true).busy_timeout(busy_timeout);
+            if read_only {
+                settings.pragma("query_only", "ON")
+            } else {
+                settings
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+            }
+        });
+    settings
+}
+
+/// Begins a unit of work that writes. SQLite takes the write lock at once: a read that turns into a write could fail.
+/// PostgreSQL runs it as READ COMMITTED, and the stores lock the rows that they decide by.
+pub async fn begin(writer: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options =
+        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+    writer.begin_with_options(options).await
+}
+
+/// Lets one unit of work after the other pass that locks the same name; for decisions over rows that may not exist yet.
+/// On SQLite writers follow one another anyway.
+pub async fn lock_name(tx: &DatabaseTransaction, name: &str) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()])).await?;
+    }
+    Ok(())
+}
+
+/// Whether the text in `column` contains `needle`, without regard to ASCII case. Not LIKE, which has wildcards, nor
+/// ILIKE, which folds more than ASCII.
+pub fn contains(backend: DbBackend, column: impl ColumnTrait, needle: &str) -> Expr {
+    let needle = needle.to_ascii_lowercase();
+    let text = column.into_expr();
+    match backend {
+        DbBackend::Postgres => {
+            let lower = Func::lower(Expr::cust_with_expr(r#"$1 COLLATE "C""#, text));
+            Expr::from(Func::cust("strpos").arg(lower).arg(needle)).gt(0)
+        }
+        _ => Expr::from(Func::cust("instr").arg(Func::lower(text)).arg(needle)).gt(0),
+    }
+}
+
+/// Whether a unique value is taken.
+pub fn is_conflict(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// Whether the role of the connection owns the tables, and so could undo what keeps the audit log append-only. SQLite
+/// knows no roles.
+pub async fn owns_tables(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(false);
+    }
+    let sql = "SELECT pg_has_role(relowner, 'MEMBER') AS owns FROM pg_class WHERE oid = to_regclass('audit_events')";
+    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    row.map_or(Ok(false), |row| row.try_get("", "owns"))
+}
+
+/// PostgreSQL's text cannot hold NUL, SQLite's can: no text of the product's does, so what contains one is nowhere.
+pub fn may_be_stored(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+/// Lifts the server's deadlines for the unit of work: building an index on a large table takes longer than a request.
+pub async fn without_deadlines(tx: &DatabaseTransaction) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
+    }
+    Ok(())
+}
+
+/// What a wrong URL or a server that is away means to the caller.
+pub fn unavailable(error: DbErr) -> StoreError {
+    StoreError::Unavailable(Box::new(error))
+}

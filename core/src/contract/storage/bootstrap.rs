@@ -1,0 +1,46 @@
+//! Cases of `StoreHealth`.
+
+use super::make::{added, administrator, agent, credential, event, is_logged, journal};
+use super::{Stores, is_conflict, race};
+use crate::domain::agent::{Agent, AgentStatus};
+
+async fn bootstrap(stores: &Stores, agent: &Agent, recover: bool) -> bool {
+    let number = u32::try_from(agent.id.uuid().as_u128()).unwrap();
+    let (credential, event) = (credential(agent, number), event(0));
+    let done = stores.health.bootstrap(agent, &credential, recover, &event).await.unwrap();
+    assert_eq!(stores.agents.find(agent.id).await.unwrap().is_some(), done);
+    assert_eq!(stores.credentials.find(agent.id, credential.id).await.unwrap().is_some(), done);
+    assert_eq!(is_logged(stores, &event).await, done);
+    done
+}
+
+pub async fn the_database_answers(stores: &Stores) {
+    stores.health.ping().await.unwrap();
+}
+
+pub async fn bootstrap_happens_once(stores: &Stores) {
+    added(stores, agent(1)).await;
+    assert!(bootstrap(stores, &administrator(2, "admin:all"), false).await);
+    assert!(!bootstrap(stores, &administrator(3, "admin:all"), false).await);
+    assert!(bootstrap(stores, &administrator(4, "admin:all"), true).await);
+    let taken = Agent { id: agent(5).id, ..administrator(4, "admin:all") };
+    let refused = stores.health.bootstrap(&taken, &credential(&taken, 5), true, &event(0)).await.unwrap_err();
+    assert!(is_conflict(&refused), "{refused:?}");
+}
+
+pub async fn bootstrap_races_leave_one_administrator(stores: &Stores) {
+    let agents = (1..=6).map(|number| administrator(number, "admin:all"));
+    let done = race(agents.map(|agent| async move { bootstrap(stores, &agent, false).await })).await;
+    assert_eq!(done.into_iter().filter(|done| *done).count(), 1);
+}
+
+pub async fn a_suspended_administrator_does_not_count(stores: &Stores) {
+    let suspended = Agent { status: AgentStatus::Suspended, ..administrator(1, "admin:all") };
+    added(stores, suspended).await;
+    added(stores, administrator(2, "xadmin:all")).await;
+    assert!(bootstrap(stores, &administrator(3, "admin:*"), false).await);
+    assert!(!bootstrap(stores, &administrator(4, "admin:all"), false).await, "a wildcard covers it");
+    let gone = administrator(3, "admin:*").decommission(super::make::at(50)).unwrap();
+    stores.agents.update(&gone, &journal()).await.unwrap();
+    assert!(bootstrap(stores, &administrator(5, "admin:all"), false).await);
+}
