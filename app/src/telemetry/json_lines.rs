@@ -2,7 +2,6 @@
 
 use agentidp_core::domain::time::Timestamp;
 use serde_json::{Map, Value};
-use std::fmt::Write;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;

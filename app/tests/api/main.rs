@@ -1,0 +1,12 @@
+//! The whole application over HTTP, in process, on SQLite and on PostgreSQL.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "these are tests"
+)]
+
+mod main_job;
+mod support;

@@ -1,0 +1,209 @@
+//! A server on a free port of the loopback, on a database of its own, and a client that speaks to it.
+
+mod client;
+mod database;
+
+pub use client::{Answer, Call};
+pub use database::{Database, TestDatabase};
+
+use agentidp::config::{Config, Profile, Source};
+use agentidp::wiring;
+use agentidp_core::domain::credential::SecretRef;
+use agentidp_core::services::import::LegacyCredential;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// Makes one test per database.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[$meta:meta])* $name:ident),+ $(,)?) => {
+        mod sqlite {
+            $($(#[$meta])* #[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name($crate::support::TestApp::start($crate::support::Database::Sqlite).await).await; })+
+        }
+        mod postgres {
+            $($(#[$meta])* #[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name($crate::support::TestApp::start($crate::support::Database::Postgres).await).await; })+
+        }
+    };
+}
+
+/// A running server.
+pub struct TestApp {
+    pub url: String,
+    /// The first administrator.
+    pub admin: Client,
+    database: TestDatabase,
+    settings: Vec<(String, String)>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// An agent with a credential.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub id: String,
+    pub secret: String,
+    pub credential_id: Option<String>,
+}
+
+/// Limits are off unless a test is about them.
+const DEFAULTS: [(&str, &str); 4] = [
+    ("RATE_LIMIT_PER_MINUTE", "0"),
+    ("INTROSPECTION_RATE_LIMIT_PER_MINUTE", "0"),
+    ("AUTH_FAILURES_PER_MINUTE", "0"),
+    ("MASTER_KEY", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="),
+];
+
+impl TestApp {
+    pub async fn start(database: Database) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// Starts with settings of the test's own.
+    pub async fn start_with(database: Database, settings: &[(&str, &str)]) -> Self {
+        let database = TestDatabase::make(database).await;
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut app = Self { url: String::new(), admin: Client::nobody(), database, settings, stop: None };
+        app.serve().await;
+        app
+    }
+
+    fn config(&self) -> Config {
+        let mut env = vec![("DATABASE_URL".to_owned(), self.database.url()), ("PORT".to_owned(), "0".to_owned())];
+        env.extend(DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        env.extend(self.settings.iter().cloned());
+        // A later one takes the place of an earlier one of the same name.
+        Config::load(&Profile::Dev { data_dir: None, port: None }, &Source::of_env(env)).expect("the settings are good")
+    }
+
+    async fn serve(&mut self) {
+        let config = self.config();
+        let keys = wiring::master_keys(&config, false).unwrap();
+        let store = wiring::open_store(&config.database.url).await.unwrap();
+        store.migrate().await.unwrap();
+        let listener = TcpListener::bind(config.server.address()).await.unwrap();
+        let url = agentidp::config::base_url(listener.local_addr().unwrap());
+        let system = wiring::build(&config, store.clone(), &keys, &url).await.unwrap();
+        let admin = wiring::bootstrap_service(&store, &keys).run("system".parse().unwrap(), false).await;
+        if let Ok(admin) = admin {
+            let secret = admin.secret.expose().to_owned();
+            self.admin = Client { id: admin.agent.id.to_string(), secret, credential_id: None };
+        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(agentidp::http::server::serve(listener, agentidp::http::endpoint(system.state), async {
+            let _ = stopped.await;
+        }));
+        self.url = url;
+        self.stop = Some(stop);
+    }
+
+    /// Another server over the same database, as a second replica. Its issuer is its own address.
+    pub async fn replica(&self) -> TestApp {
+        let mut other = TestApp {
+            url: String::new(),
+            admin: self.admin.clone(),
+            database: self.database.share(),
+            settings: self.settings.clone(),
+            stop: None,
+        };
+        other.serve().await;
+        other
+    }
+
+    /// A request to be completed and sent.
+    pub fn call(&self, method: &str, path: &str) -> Call {
+        Call::new(&self.url, method, path)
+    }
+
+    /// The answer to a token request by HTTP Basic.
+    pub async fn token_answer(&self, client: &Client, form: &[(&str, &str)]) -> Answer {
+        let form: Vec<(&str, &str)> =
+            [("grant_type", "client_credentials")].into_iter().chain(form.iter().copied()).collect();
+        self.call("POST", "/api/v1/token").basic(&client.id, &client.secret).form(&form).send().await
+    }
+
+    /// A token with the scopes named, or the default ones.
+    pub async fn token(&self, client: &Client, scope: Option<&str>) -> String {
+        let form: Vec<(&str, &str)> = scope.map(|scope| ("scope", scope)).into_iter().collect();
+        let answer = self.token_answer(client, &form).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A token of the administrator with every management scope.
+    pub async fn admin_token(&self) -> String {
+        self.token(&self.admin, None).await
+    }
+
+    /// Registers an agent as the administrator; gives its body.
+    pub async fn register(&self, owner: &str, capabilities: &[&str]) -> Value {
+        let token = self.admin_token().await;
+        let answer =
+            self.call("POST", "/api/v1/agents").bearer(&token).json(&new_agent(owner, capabilities)).send().await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json
+    }
+
+    /// An agent of `owner` with a credential, both made by the administrator.
+    pub async fn client(&self, owner: &str, capabilities: &[&str]) -> Client {
+        let agent = self.register(owner, capabilities).await;
+        self.credential(agent["agentId"].as_str().unwrap()).await
+    }
+
+    /// Another credential of an agent, made by the administrator.
+    pub async fn credential(&self, agent_id: &str) -> Client {
+        let token = self.admin_token().await;
+        let path = format!("/api/v1/agents/{agent_id}/credentials");
+        let answer = self.call("POST", &path).bearer(&token).send().await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let text = |name: &str| answer.json[name].as_str().unwrap().to_owned();
+        Client { id: agent_id.to_owned(), secret: text("clientSecret"), credential_id: Some(text("credentialId")) }
+    }
+
+    /// Takes over a bcrypt hash for an agent, as `agentidp credentials import` does.
+    pub async fn import(&self, agent_id: &str, hash: &str) {
+        let config = self.config();
+        let store = wiring::open_store(&config.database.url).await.unwrap();
+        let legacy = LegacyCredential {
+            agent_id: agent_id.parse().unwrap(),
+            credential_id: None,
+            secret: SecretRef::bcrypt(hash).unwrap(),
+            created_at: None,
+            expires_at: None,
+        };
+        wiring::import_service(&store).import(legacy).await.unwrap();
+    }
+
+    /// The audit log as the administrator sees it, newest first; `query` without the question mark.
+    pub async fn audit(&self, query: &str) -> Vec<Value> {
+        let token = self.admin_token().await;
+        let answer = self.call("GET", &format!("/api/v1/audit?{query}")).bearer(&token).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json["data"].as_array().unwrap().clone()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+impl Client {
+    fn nobody() -> Self {
+        Self { id: String::new(), secret: String::new(), credential_id: None }
+    }
+}
+
+/// The body of a registration, with an e-mail that nobody else has.
+pub fn new_agent(owner: &str, capabilities: &[&str]) -> Value {
+    json!({
+        "email": format!("agent-{}@example.com", uuid::Uuid::new_v4().simple()),
+        "agentType": "custom",
+        "version": "1.0.0",
+        "capabilities": capabilities,
+        "owner": owner,
+        "deploymentEnv": "production",
+    })
+}
