@@ -368,6 +368,7 @@ pub async fn build(
         },
         floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?),
         trusted_proxies: config.server.trusted_proxies.clone(),
+        cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
     };
