@@ -241,6 +241,11 @@ async fn the_servers_role_cannot_change_the_audit_log() {
             "SET session_replication_role = replica",
         ];
         refuses(&db, &statements).await;
+        let shadow = "CREATE TEMP TABLE audit_retention (prune_before bigint);
+                      INSERT INTO audit_retention VALUES (9223372036854775807);
+                      CREATE TEMP TABLE shadow AS SELECT * FROM audit_events";
+        db.execute_unprepared(shadow).await.unwrap();
+        refuses(&db, &statements).await;
         db.execute_unprepared(&format!("RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
         db.close().await.unwrap();
         owner.close().await.unwrap();
