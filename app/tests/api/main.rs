@@ -8,5 +8,6 @@
     reason = "these are tests"
 )]
 
+mod attacker;
 mod main_job;
 mod support;
