@@ -9,5 +9,6 @@
 )]
 
 mod attacker;
+mod attacker_oracles;
 mod main_job;
 mod support;
