@@ -8,5 +8,7 @@
     reason = "these are tests"
 )]
 
+mod attacker;
+mod attacker_oracles;
 mod main_job;
 mod support;
