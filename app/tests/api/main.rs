@@ -9,4 +9,5 @@
 )]
 
 mod main_job;
+mod openapi_live;
 mod support;

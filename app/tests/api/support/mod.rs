@@ -2,6 +2,8 @@
 
 mod client;
 mod database;
+pub mod document;
+pub mod walker;
 
 pub use client::{Answer, Call};
 pub use database::{Database, TestDatabase};
