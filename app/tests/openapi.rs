@@ -120,6 +120,24 @@ fn the_enum_of_codes_is_the_contract_s() {
     assert!(Code::ALL.len() >= 20);
 }
 
+#[test]
+fn the_tables_of_codes_are_complete() {
+    let page = include_str!("../../docs/API-DESIGN.md");
+    let row = |word: &str| {
+        let begin = format!("| `{word}` | ");
+        page.lines().find(|line| line.starts_with(&begin)).unwrap_or_else(|| panic!("no row of {word}")).to_owned()
+    };
+    for operation in &OPERATIONS {
+        for code in operation.codes() {
+            let word = if operation.is_oauth() { code.oauth() } else { code.api() };
+            assert!(row(word).contains(code.status().as_str()), "{word}");
+        }
+    }
+    for word in Document::load().0["components"]["schemas"]["ErrorCode"]["enum"].as_array().unwrap() {
+        row(word.as_str().unwrap());
+    }
+}
+
 /// Every body of the document: what it belongs to, its media type's object.
 fn bodies(document: &Document) -> Vec<(String, Value)> {
     let mut bodies = Vec::new();
@@ -173,9 +191,8 @@ fn parameters_are_those_of_the_path_and_valid() {
         assert_eq!(named, in_path, "{}", operation.id);
         for parameter in &parameters {
             assert!(parameter["description"].is_string(), "{}: {parameter}", operation.id);
-            let example = parameter.get("example").cloned().into_iter();
-            for value in example {
-                assert_eq!(document.mistakes(&parameter["schema"], &value), Vec::<String>::new(), "{parameter}");
+            for value in parameter.get("example") {
+                assert_eq!(document.mistakes(&parameter["schema"], value), Vec::<String>::new(), "{parameter}");
             }
         }
         let key = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
@@ -192,6 +209,18 @@ fn objects_say_whether_they_may_have_other_fields() {
         assert!(schema.get("additionalProperties").is_some(), "{name}");
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             assert!(properties.contains_key(required.as_str().unwrap()), "{name} has no {required}");
+        }
+    }
+}
+
+#[test]
+fn examples_of_fields_are_valid() {
+    let document = Document::load();
+    for (name, schema) in document.0["components"]["schemas"].as_object().unwrap() {
+        for (field, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            for value in property.get("example") {
+                assert_eq!(document.mistakes(property, value), Vec::<String>::new(), "{name}.{field}");
+            }
         }
     }
 }

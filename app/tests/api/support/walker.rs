@@ -2,7 +2,6 @@
 
 use super::document::{Document, Documented};
 use super::{Answer, Call, TestApp};
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Headers that an answer has for a reason, so that each is documented where it comes.
