@@ -11,4 +11,5 @@
 mod attacker;
 mod attacker_oracles;
 mod main_job;
+mod openapi_live;
 mod support;

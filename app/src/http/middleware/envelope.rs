@@ -72,8 +72,7 @@ fn log(failure: &Failure, notes: &Notes) {
 
 /// The answer to a failure at `path`.
 pub fn render(failure: &Failure, path: &str, request_id: &str) -> Response {
-    let oauth = is_oauth_path(path);
-    let body = if oauth { oauth_body(failure) } else { api_body(failure, request_id) };
+    let body = body(failure, is_oauth_path(path), request_id);
     let mut response = Response::builder().status(failure.code.status()).body(body.to_string());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -88,6 +87,11 @@ pub fn render(failure: &Failure, path: &str, request_id: &str) -> Response {
     }
     response.set_data(failure.code);
     response
+}
+
+/// The body of a failure, of the OAuth form or of the API's.
+pub fn body(failure: &Failure, oauth: bool, request_id: &str) -> Value {
+    if oauth { oauth_body(failure) } else { api_body(failure, request_id) }
 }
 
 fn api_body(failure: &Failure, request_id: &str) -> Value {

@@ -3,8 +3,10 @@
 mod attack;
 mod client;
 mod database;
+pub mod document;
 mod forge;
 mod raw;
+pub mod walker;
 
 pub use attack::{UNKNOWN, agent_path};
 pub use client::{Answer, Call};
