@@ -9,6 +9,8 @@
 )]
 
 mod attacker;
+mod attacker_dead;
 mod attacker_oracles;
+mod attacker_replays;
 mod main_job;
 mod support;
