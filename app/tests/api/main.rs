@@ -13,4 +13,5 @@ mod attacker_dead;
 mod attacker_oracles;
 mod attacker_replays;
 mod main_job;
+mod negative;
 mod support;
