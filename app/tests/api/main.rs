@@ -9,7 +9,10 @@
 )]
 
 mod attacker;
+mod attacker_dead;
 mod attacker_oracles;
+mod attacker_replays;
 mod main_job;
 mod openapi_live;
+mod negative;
 mod support;
