@@ -1,5 +1,5 @@
 //! The contract of the store ports, on both databases.
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 

@@ -49,23 +49,28 @@ const SQLITE: [&str; 5] = [
      BEGIN SELECT RAISE(ABORT, 'audit_retention begins at 0'); END",
 ];
 
+/// The functions name the schema of the tables, lest a temporary table of the same name, which any role may make, be
+/// found first.
 const POSTGRES: [&str; 7] = [
     "CREATE FUNCTION audit_events_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
      BEGIN RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege'; END $$",
     "CREATE FUNCTION audit_events_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+     DECLARE horizon bigint;
      BEGIN
-       IF OLD.occurred_at >= COALESCE((SELECT prune_before FROM audit_retention), 0) THEN
+       EXECUTE format('SELECT prune_before FROM %I.audit_retention', TG_TABLE_SCHEMA) INTO horizon;
+       IF OLD.occurred_at >= COALESCE(horizon, 0) THEN
          RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege';
        END IF;
        RETURN OLD;
      END $$",
     "CREATE FUNCTION audit_retention_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+     DECLARE newest bigint;
      BEGIN
        IF TG_OP = 'INSERT' AND NEW.prune_before <> 0 THEN
          RAISE EXCEPTION 'audit_retention begins at 0' USING ERRCODE = 'insufficient_privilege';
        END IF;
-       IF NEW.prune_before > 0
-         AND NEW.prune_before > COALESCE((SELECT MAX(occurred_at) FROM audit_events), 0) - 86400000 THEN
+       EXECUTE format('SELECT MAX(occurred_at) FROM %I.audit_events', TG_TABLE_SCHEMA) INTO newest;
+       IF NEW.prune_before > 0 AND NEW.prune_before > COALESCE(newest, 0) - 86400000 THEN
          RAISE EXCEPTION 'the last day of audit_events is kept' USING ERRCODE = 'insufficient_privilege';
        END IF;
        RETURN NEW;

@@ -109,16 +109,11 @@ async fn must_have_room(tx: &DatabaseTransaction, owner: &Owner, most: u32) -> R
 }
 
 /// As [`agentidp_core::domain::credential::Credential::revoke`] of each that is not revoked: the revision moves, so that
-/// a rotation that read the credential before cannot be written over it.
+/// a rotation that read the credential before cannot be written over it. Credentials before their replaced secrets, as
+/// in every change of one: the other order would deadlock with a revocation.
 async fn revoke_all(tx: &DatabaseTransaction, agent: &Agent) -> Result<(), Failure> {
     use credential_grace::Column as Graced;
     use credentials::Column as Credential;
-    let own = Query::select()
-        .column(Credential::Id)
-        .from(credentials::Entity)
-        .and_where(Credential::AgentId.eq(agent.id.uuid()))
-        .to_owned();
-    credential_grace::Entity::delete_many().filter(Graced::CredentialId.in_subquery(own)).exec(tx).await?;
     credentials::Entity::update_many()
         .col_expr(Credential::RevokedAt, Expr::val(agent.updated_at.unix_millis()))
         .col_expr(Credential::Revision, Expr::col(Credential::Revision).add(1))
@@ -126,5 +121,11 @@ async fn revoke_all(tx: &DatabaseTransaction, agent: &Agent) -> Result<(), Failu
         .filter(Credential::RevokedAt.is_null())
         .exec(tx)
         .await?;
+    let own = Query::select()
+        .column(Credential::Id)
+        .from(credentials::Entity)
+        .and_where(Credential::AgentId.eq(agent.id.uuid()))
+        .to_owned();
+    credential_grace::Entity::delete_many().filter(Graced::CredentialId.in_subquery(own)).exec(tx).await?;
     Ok(())
 }

@@ -154,8 +154,10 @@ pub fn list(
     }
     if let Some(action) = filter.action {
         query = query.filter(Column::Action.eq(action.as_str()));
-        if filter.agent_id.is_none() && action != Action::TokenIssued {
-            query = query.filter(Expr::cust("action <> 'token.issued'"));
+        match owner {
+            _ if filter.agent_id.is_some() || action == Action::TokenIssued => {}
+            Some(_) => query = query.filter(Expr::cust("action <> 'token.issued'")),
+            None => query = query.filter(Expr::cust("action NOT IN ('token.issued')")),
         }
     }
     match filter.outcome {

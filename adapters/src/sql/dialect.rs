@@ -28,7 +28,8 @@ pub async fn connect(url: &str, options: &Options) -> Result<Connections, DbErr>
     }
 }
 
-/// The server ends what takes too long, and what a lost client left open: the pool's own deadlines cannot.
+/// The server ends what takes too long, and what a lost client left open: the pool's own deadlines cannot. Commits are
+/// durable whatever the server's default is.
 async fn connect_postgres(url: &str, options: &Options) -> Result<Connections, DbErr> {
     let mut settings = ConnectOptions::new(url);
     let deadline = format!("{}ms", options.deadline.as_millis());
@@ -43,6 +44,7 @@ async fn connect_postgres(url: &str, options: &Options) -> Result<Connections, D
                 ("statement_timeout", deadline.as_str()),
                 ("lock_timeout", deadline.as_str()),
                 ("idle_in_transaction_session_timeout", "10s"),
+                ("synchronous_commit", "on"),
             ])
         });
     let pool = Database::connect(settings).await?;
@@ -156,4 +158,29 @@ pub async fn without_deadlines(tx: &DatabaseTransaction) -> Result<(), DbErr> {
 /// What a wrong URL or a server that is away means to the caller.
 pub fn unavailable(error: DbErr) -> StoreError {
     StoreError::Unavailable(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pragma(db: &DatabaseConnection, name: &str) -> String {
+        let sql = format!("SELECT CAST({name} AS TEXT) AS value FROM pragma_{name}");
+        let row = db.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+        row.unwrap().try_get("", "value").unwrap()
+    }
+
+    #[tokio::test]
+    async fn commits_to_a_file_are_durable_and_readers_only_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/x.db", folder.path().display());
+        let connections = connect(&url, &Options::default()).await.unwrap();
+        for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("query_only", "0")]
+        {
+            assert_eq!(pragma(&connections.writer, name).await, value, "{name}");
+        }
+        for (name, value) in [("journal_mode", "wal"), ("foreign_keys", "1"), ("query_only", "1")] {
+            assert_eq!(pragma(&connections.reader, name).await, value, "{name} of readers");
+        }
+    }
 }

@@ -67,7 +67,7 @@ fn server_url() -> String {
 }
 
 fn with_database(url: &str, name: &str) -> String {
-    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (scheme, rest) = url.split_once("://").unwrap();
     let (place, options) = rest.split_once('?').map_or((rest, String::new()), |(place, o)| (place, format!("?{o}")));
     let authority = place.split_once('/').map_or(place, |(authority, _)| authority);
     format!("{scheme}://{authority}/{name}{options}")

@@ -19,7 +19,7 @@ pub mod state;
 pub mod system;
 pub mod tokens;
 
-use middleware::{body_limit, deadline, envelope, headers, panics, request_id, request_log, retry, route_notes};
+use middleware::{body_limit, cors, deadline, envelope, headers, panics, request_id, request_log, retry, route_notes};
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response, Route};
 use state::AppState;
@@ -30,6 +30,7 @@ pub fn endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     let routes = system::routes(Route::new().nest("/api/v1", openapi::service()));
     let inner = routes.around(route_notes::run).boxed();
     let proxies = state.trusted_proxies.clone();
+    let origins: Arc<[String]> = state.cors_origins.clone().into();
     // The last one written here runs first.
     inner
         .around(retry::run)
@@ -38,6 +39,7 @@ pub fn endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
         .around(deadline::run)
         .around(envelope::run)
         .around(headers::run)
+        .around(move |next, request| cors::run(next, request, Arc::clone(&origins)))
         .around(request_log::run)
         .around(move |next, request| request_id::run(next, request, proxies.clone()))
         .data(state)

@@ -35,6 +35,8 @@ pub struct AppState {
     pub limits: Limits,
     pub floor: FailureFloor,
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call; none: no CORS.
+    pub cors_origins: Vec<String>,
     pub issuer: String,
     pub documents: Documents,
 }

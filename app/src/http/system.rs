@@ -1,6 +1,7 @@
 //! What is open to everybody: health, key set, metadata, the OpenAPI document and its viewer.
 
 use super::error::Failure;
+use super::middleware::request_id::untrusted_forwarding;
 use super::openapi::{self, viewer::Viewer};
 use super::state::AppState;
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
@@ -120,7 +121,7 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
     let up = probe.result.is_ok();
     let service = |up: bool, latency: u64| json!({"status": if up { "up" } else { "down" }, "latencyMs": latency});
     // Cache, secrets and policy of the embedded default live in this process: they are up while it answers.
-    let body = json!({
+    let mut body = json!({
         "status": if up { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptimeSeconds": state.documents.started.elapsed().as_secs(),
@@ -131,6 +132,10 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
             "policy": {"status": "up", "latencyMs": 0, "hash": state.policy.hash()},
         },
     });
+    if let (true, Some(members)) = (untrusted_forwarding(), body.as_object_mut()) {
+        let warning = "an untrusted peer sends X-Forwarded-For; is a proxy missing in TRUSTED_PROXIES?";
+        members.insert("warnings".to_owned(), json!([warning]));
+    }
     let status = if up { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
     json_text(&body.to_string()).with_status(status).into_response()
 }

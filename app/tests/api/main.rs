@@ -8,6 +8,8 @@
     reason = "these are tests"
 )]
 
+mod attacker;
+mod attacker_oracles;
 mod main_job;
 mod openapi_live;
 mod support;

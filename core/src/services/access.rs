@@ -171,11 +171,6 @@ impl AccessService {
         let decision = decided.decision;
         if !decision.allow {
             let rule = decision.rule.as_deref().unwrap_or("denied");
-            let input = match decision.refusal {
-                // The caller's owner reads this event: it must not show that someone else's agent exists.
-                Refusal::NotFound => PolicyInput { resource: None, ..input },
-                Refusal::Forbidden => input,
-            };
             self.record_refusal(&caller, request, &input, rule, decided.policy_hash, context).await?;
             return Err(Denial { refusal: decision.refusal, reason: decision.reason, missing: decision.missing }.into());
         }
@@ -209,6 +204,9 @@ impl AccessService {
         policy_hash: String,
         context: &RequestContext,
     ) -> Result<(), StoreError> {
+        // The caller's owner reads this event: it must not show that someone else's agent exists, however it was refused.
+        let resource = input.resource.clone().filter(|resource| resource.owner == input.caller.owner);
+        let input = PolicyInput { resource, ..input.clone() };
         let event = self.ambient.event(Action::AuthzDenied, context);
         let mut event = event.about(caller.agent.id, &caller.agent.owner).by(caller).failed(rule).with([
             ("operation", Json::text(request.operation)),

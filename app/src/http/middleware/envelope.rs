@@ -5,7 +5,7 @@ use super::headers::seconds;
 use crate::http::error::{Challenge, Code, Failure};
 use crate::http::notes::Notes;
 use crate::http::operations::{allowed_methods, is_oauth_path};
-use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError};
 use poem::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderValue, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response};
@@ -32,7 +32,8 @@ pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Re
 
 /// Errors of the framework.
 fn foreign(error: &poem::Error, path: &str) -> Failure {
-    if error.is::<NotFoundError>() {
+    // A path that is no UTF-8 behind its percent signs is one that no route has.
+    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
         return Failure::new(Code::NotFound, "there is nothing at this path");
     }
     if error.is::<MethodNotAllowedError>() {

@@ -1,6 +1,7 @@
 //! What happens to every request, around its handler.
 
 pub mod body_limit;
+pub mod cors;
 pub mod deadline;
 pub mod envelope;
 pub mod headers;

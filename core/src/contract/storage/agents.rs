@@ -66,11 +66,14 @@ pub async fn an_owner_at_its_limit_gets_no_more_agents(stores: &Stores) {
     assert!(is_limit(&refused), "{refused:?}");
 }
 
+/// Several times: an implementation may open its connections one by one, and only then be able to race.
 pub async fn the_owner_limit_holds_under_parallel_registrations(stores: &Stores) {
-    let agents = (1..=9).map(agent);
-    let results =
-        race(agents.map(|agent| async move { stores.agents.insert(&agent, Some(4), &journal()).await })).await;
-    assert_eq!(winners(&results, is_limit), 4);
+    for (round, owner) in (0..).zip(["a", "b", "c", "d"]) {
+        let agents = (0..9).map(|number| agent_of(owner, 10 * round + number));
+        let results =
+            race(agents.map(|agent| async move { stores.agents.insert(&agent, Some(4), &journal()).await })).await;
+        assert_eq!(winners(&results, is_limit), 4, "owner {owner}");
+    }
 }
 
 pub async fn agents_are_listed_newest_first_and_ties_by_id(stores: &Stores) {
@@ -235,4 +238,32 @@ pub async fn no_credential_survives_a_parallel_decommissioning(stores: &Stores) 
     let suspended = changed(&added(stores, super::make::agent(2)).await, suspension());
     stores.agents.update(&suspended, &journal()).await.unwrap();
     assert!(is_stale(&stores.credentials.insert(&credential(&suspended, 9), 1, 10, &journal()).await.unwrap_err()));
+}
+
+pub async fn a_revocation_may_race_with_a_decommissioning(stores: &Stores) {
+    for round in 1..=4 {
+        let agent = &added(stores, agent(round)).await;
+        let gone = &agent.clone().decommission(at(50)).unwrap();
+        let mut rotated = Vec::new();
+        for number in 10 * round..10 * round + 6 {
+            let before = added_credential(stores, credential(agent, number)).await;
+            let after = before.rotate(super::make::digest(1), &grace(100), at(40)).unwrap();
+            stores.credentials.update(&after, None, &journal()).await.unwrap();
+            rotated.push(after);
+        }
+        let changes = (0..).zip(rotated.into_iter().map(Some).chain([None])).map(|(number, credential)| async move {
+            match credential {
+                Some(credential) => {
+                    let revoked = credential.revoke(at(50 + number)).unwrap();
+                    stores.credentials.update(&revoked, None, &journal()).await
+                }
+                None => stores.agents.update(gone, &journal()).await,
+            }
+        });
+        winners(&race(changes).await, is_stale);
+        let listed = stores.credentials.list(agent.id, None, at(60), page(100, None)).await.unwrap();
+        assert!(
+            listed.items.iter().all(|credential| credential.revoked_at().is_some() && credential.graced.is_empty())
+        );
+    }
 }

@@ -114,7 +114,8 @@ macro_rules! storage_contract {
                 parallel_updates_leave_one_winner_per_revision,
                 a_changed_owner_may_meet_a_taken_email,
                 decommissioning_revokes_every_live_credential,
-                no_credential_survives_a_parallel_decommissioning;
+                no_credential_survives_a_parallel_decommissioning,
+                a_revocation_may_race_with_a_decommissioning;
             credentials:
                 every_kind_of_secret_reads_back,
                 a_credential_is_found_only_under_its_agent,
@@ -128,6 +129,7 @@ macro_rules! storage_contract {
                 a_change_does_not_take_the_last_use_back,
                 an_import_needs_an_active_agent_at_any_revision,
                 legacy_gives_what_bcrypt_may_verify,
+                legacy_is_in_use_while_a_bcrypt_secret_works,
                 credentials_are_counted_by_backend_and_status;
             tokens:
                 standing_tells_all_at_once,
