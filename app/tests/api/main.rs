@@ -13,6 +13,6 @@ mod attacker_dead;
 mod attacker_oracles;
 mod attacker_replays;
 mod main_job;
-mod openapi_live;
 mod negative;
+mod openapi_live;
 mod support;
