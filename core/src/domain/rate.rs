@@ -25,7 +25,7 @@ pub struct RateDecision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArrivalTime(pub i64);
 
-/// A bucket is as deep as a minute.
+/// A bucket is as deep as a minute, less what the limit leaves over when it divides one.
 const WINDOW_NANOS: i64 = 60_000_000_000;
 
 impl PerMinute {
@@ -34,10 +34,11 @@ impl PerMinute {
     pub fn decide(self, arrival: Option<ArrivalTime>, now: Timestamp, take: bool) -> (RateDecision, ArrivalTime) {
         let now = now.unix_millis().saturating_mul(1_000_000);
         let interval = WINDOW_NANOS.checked_div(i64::from(self.0.get())).unwrap_or(1).max(1);
-        let used = arrival.map_or(0, |arrival| arrival.0.saturating_sub(now).clamp(0, WINDOW_NANOS));
-        let allowed = used.saturating_add(interval) <= WINDOW_NANOS;
+        let depth = interval.saturating_mul(i64::from(self.0.get())).min(WINDOW_NANOS);
+        let used = arrival.map_or(0, |arrival| arrival.0.saturating_sub(now).clamp(0, depth));
+        let allowed = used.saturating_add(interval) <= depth;
         let after = if allowed && take { used.saturating_add(interval) } else { used };
-        let free = WINDOW_NANOS.saturating_sub(after);
+        let free = depth.saturating_sub(after);
         let wait = interval.saturating_sub(free).max(0);
         let decision = RateDecision {
             allowed,
