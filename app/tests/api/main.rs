@@ -14,4 +14,5 @@ mod attacker_oracles;
 mod attacker_replays;
 mod main_job;
 mod negative;
+mod negative_api;
 mod support;
