@@ -226,9 +226,12 @@ impl AccessService {
     pub async fn record_not_found(&self, authorized: &Authorized, id: &str) -> Result<(), StoreError> {
         let event = authorized.event(&self.ambient, Action::AuthzDenied).failed("not_found");
         let caller = &authorized.caller.agent;
-        let event = event
-            .about(caller.id, &caller.owner)
-            .with([("operation", Json::text(&authorized.input.operation)), ("target", Json::text(shortened(id)))]);
+        let input = PolicyInput { resource: None, ..authorized.input.clone() };
+        let event = event.about(caller.id, &caller.owner).with([
+            ("operation", Json::text(&input.operation)),
+            ("target", Json::text(shortened(id))),
+            ("input", input.to_json()),
+        ]);
         self.audit.write(event).await
     }
 }
