@@ -8,5 +8,6 @@
     reason = "these are tests"
 )]
 
+mod concurrency;
 mod main_job;
 mod support;
