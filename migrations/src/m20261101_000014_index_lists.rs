@@ -21,6 +21,9 @@ impl MigrationTrait for Migration {
             "CREATE INDEX agents_by_owner_env ON agents (owner, deployment_env, created_at, id)",
             // The few credentials of an agent that may work, among the many that it once had.
             "CREATE INDEX credentials_live ON credentials (agent_id, created_at, id) WHERE revoked_at IS NULL",
+            // Whether anything is still on bcrypt: asked every few seconds.
+            "CREATE INDEX credentials_by_backend ON credentials (backend) WHERE revoked_at IS NULL",
+            "CREATE INDEX credential_grace_by_backend ON credential_grace (backend, grace_until)",
             // Which master keys are in use.
             "CREATE INDEX credentials_by_key ON credentials (key_id) WHERE revoked_at IS NULL",
             "CREATE INDEX credential_grace_by_key ON credential_grace (key_id)",

@@ -76,6 +76,20 @@ impl CredentialStore for SqlStore {
         .await
     }
 
+    async fn uses_legacy(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.within(async {
+            // Two questions: each has an index, their disjunction would have none.
+            for legacy in [made_by_bcrypt(), graced_by_bcrypt(now)] {
+                let query = Entity::find().filter(standing(CredentialStatus::Active, now)).filter(legacy).limit(1);
+                if query.one(&self.connections.reader).await?.is_some() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await
+    }
+
     async fn count(&self, now: Timestamp) -> Result<Vec<(Backend, CredentialStatus, u64)>, StoreError> {
         self.within(async {
             let mut counts = Vec::new();
@@ -169,21 +183,28 @@ pub fn list(agent: AgentId, status: Option<CredentialStatus>, now: Timestamp, pa
     page::keyset(query, Column::CreatedAt, Column::Id, page)
 }
 
-/// A secret made by bcrypt may also be one that a rotation to another backend left in its grace. At most ten
-/// credentials are active at any moment, and those that live longest come first, so the active ones are among them.
-fn legacy(agent: AgentId) -> Select<Entity> {
+/// Credentials with a secret of bcrypt that a rotation left in its grace after `since`.
+fn graced_by_bcrypt(since: Timestamp) -> Condition {
     let in_grace = Query::select()
         .column(credential_grace::Column::CredentialId)
         .from(credential_grace::Entity)
         .and_where(credential_grace::Column::Backend.eq(Backend::Bcrypt.as_str()))
-        .and_where(
-            Expr::col((credential_grace::Entity, credential_grace::Column::CredentialId)).equals((Entity, Column::Id)),
-        )
+        .and_where(credential_grace::Column::GraceUntil.gt(since.unix_millis()))
         .to_owned();
+    Condition::all().add(Column::Id.in_subquery(in_grace))
+}
+
+fn made_by_bcrypt() -> Condition {
+    Condition::all().add(Column::Backend.eq(Backend::Bcrypt.as_str()))
+}
+
+/// At most ten credentials are active at any moment, and those that live longest come first, so the active ones are
+/// among these.
+fn legacy(agent: AgentId) -> Select<Entity> {
     Entity::find()
         .filter(Column::AgentId.eq(agent.uuid()))
         .filter(Column::RevokedAt.is_null())
-        .filter(Condition::any().add(Column::Backend.eq(Backend::Bcrypt.as_str())).add(Expr::exists(in_grace)))
+        .filter(Condition::any().add(made_by_bcrypt()).add(graced_by_bcrypt(Timestamp::from_unix_millis(0))))
         .order_by_with_nulls(Column::ExpiresAt, Order::Desc, NullOrdering::First)
         .limit(u64::from(MAX_ACTIVE_CREDENTIALS))
 }

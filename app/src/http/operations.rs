@@ -170,6 +170,16 @@ impl Operation {
         Self::find(request.method().as_str(), &pattern.0)
     }
 
+    /// Whether its failures have the OAuth form.
+    pub fn is_oauth(&self) -> bool {
+        self.body == Body::Form
+    }
+
+    /// Whether it takes an `Idempotency-Key`: changes of agents and credentials do.
+    pub fn may_be_repeated(&self) -> bool {
+        self.method != "GET" && !self.is_oauth()
+    }
+
     /// Every code that the operation can answer with.
     pub fn codes(&self) -> Vec<Code> {
         let mut codes =
@@ -190,7 +200,7 @@ impl Operation {
 
 /// Whether failures at this path have the OAuth form.
 pub fn is_oauth_path(path: &str) -> bool {
-    OPERATIONS.iter().any(|operation| operation.body == Body::Form && operation.path == path)
+    OPERATIONS.iter().any(|operation| operation.is_oauth() && operation.path == path)
 }
 
 /// The template of a router pattern, for logs: every pattern is an operation's or has no parameters.

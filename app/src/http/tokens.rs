@@ -10,7 +10,7 @@ use super::operations::Operation;
 use super::state::AppState;
 use agentidp_core::domain::caller::Caller;
 use agentidp_core::domain::credential::Credential;
-use agentidp_core::domain::rate::PerMinute;
+use agentidp_core::domain::rate::{PerMinute, RateDecision};
 use agentidp_core::domain::scope::ScopeSet;
 use agentidp_core::ports::policy::PolicyRequest;
 use agentidp_core::services::access::{AccessError, AccessRequest, Authorized};
@@ -125,7 +125,13 @@ impl Call {
     async fn must_not_be_blocked(&self) -> Result<(), Failure> {
         let (Some(limit), Some(source)) = (self.state.limits.failures, self.source()) else { return Ok(()) };
         let decision = self.state.limiter.look(&source, limit).await.map_err(Failure::unavailable)?;
-        if decision.allowed { Ok(()) } else { Err(Failure::limited(decision)) }
+        if decision.allowed { Ok(()) } else { Err(self.limited(decision)) }
+    }
+
+    /// The answer to a source that failed too often says how far it is over the limit.
+    fn limited(&self, decision: RateDecision) -> Failure {
+        let _ = self.notes.rate.set(decision);
+        Failure::limited(decision)
     }
 
     /// Counts a failed authentication. Of failures that arrive together, those beyond the limit learn nothing else.
@@ -133,7 +139,7 @@ impl Call {
         let (Some(limit), Some(source)) = (self.state.limits.failures, self.source()) else { return failure };
         match self.state.limiter.take(&source, limit).await {
             Ok(decision) if decision.allowed => failure,
-            Ok(decision) => Failure::limited(decision),
+            Ok(decision) => self.limited(decision),
             Err(error) => Failure::unavailable(error),
         }
     }

@@ -8,6 +8,9 @@
     reason = "these are tests"
 )]
 
+mod attacker;
+mod attacker_oracles;
 mod concurrency;
 mod main_job;
+mod openapi_live;
 mod support;

@@ -119,8 +119,13 @@ pub trait CredentialStore: Send + Sync {
         journal: &Journal,
     ) -> Result<(), StoreError>;
 
-    /// The agent and every one of its bcrypt credentials that is not revoked, at most ten.
+    /// The agent and its credentials that are not revoked and whose current secret, or one left in its grace, is a
+    /// bcrypt hash; at most ten, among them all that are active.
     async fn legacy(&self, agent: AgentId) -> Result<Option<(Agent, Vec<Credential>)>, StoreError>;
+
+    /// Whether any credential that is active at `now` has a secret that works then and is a bcrypt hash, be it the
+    /// current one or one in its grace.
+    async fn uses_legacy(&self, now: Timestamp) -> Result<bool, StoreError>;
 
     /// How many credentials there are by backend and status at `now`.
     async fn count(&self, now: Timestamp) -> Result<Vec<(Backend, CredentialStatus, u64)>, StoreError>;
@@ -165,7 +170,7 @@ pub trait TokenStore: Send + Sync {
     /// Records a revocation. Revoking again MUST succeed and keep the first record; the event is written each time.
     async fn revoke(&self, revocation: &Revocation, event: &AuditEvent) -> Result<(), StoreError>;
 
-    /// Removes revocations of tokens that ended before `now`; says how many.
+    /// Removes revocations of tokens that ended before `now`, not all in one transaction; says how many.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
 }
 
@@ -180,7 +185,7 @@ pub trait IdempotencyStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, StoreError>;
 
-    /// Removes records older than 24 hours at `now`; says how many.
+    /// Removes records older than 24 hours at `now`, not all in one transaction; says how many.
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError>;
 }
 
@@ -207,7 +212,9 @@ pub trait AuditLog: Send + Sync {
         since: Option<Timestamp>,
     ) -> Result<Option<AuditEvent>, StoreError>;
 
-    /// Removes events older than `before` and appends `event`, if there were any; says how many were removed.
+    /// Removes events older than `before` and appends `event`, if there were any; says how many were removed. What is
+    /// removed is always on record, but not all of it need be removed in one transaction. Events younger than a day
+    /// MUST NOT be removed, whatever `before` says.
     async fn prune(&self, before: Timestamp, event: &AuditEvent) -> Result<u64, StoreError>;
 }
 

@@ -171,11 +171,6 @@ impl AccessService {
         let decision = decided.decision;
         if !decision.allow {
             let rule = decision.rule.as_deref().unwrap_or("denied");
-            let input = match decision.refusal {
-                // The caller's owner reads this event: it must not show that someone else's agent exists.
-                Refusal::NotFound => PolicyInput { resource: None, ..input },
-                Refusal::Forbidden => input,
-            };
             self.record_refusal(&caller, request, &input, rule, decided.policy_hash, context).await?;
             return Err(Denial { refusal: decision.refusal, reason: decision.reason, missing: decision.missing }.into());
         }
@@ -213,7 +208,7 @@ impl AccessService {
         let mut event = event.about(caller.agent.id, &caller.agent.owner).by(caller).failed(rule).with([
             ("operation", Json::text(request.operation)),
             ("target", request.target.as_ref().map(|target| shortened(&target.text)).into()),
-            ("input", input.to_json()),
+            ("input", told(input).to_json()),
         ]);
         event.policy_hash = Some(policy_hash);
         self.audit.write(event).await
@@ -226,7 +221,7 @@ impl AccessService {
     pub async fn record_not_found(&self, authorized: &Authorized, id: &str) -> Result<(), StoreError> {
         let event = authorized.event(&self.ambient, Action::AuthzDenied).failed("not_found");
         let caller = &authorized.caller.agent;
-        let input = PolicyInput { resource: None, ..authorized.input.clone() };
+        let input = told(&authorized.input);
         let event = event.about(caller.id, &caller.owner).with([
             ("operation", Json::text(&input.operation)),
             ("target", Json::text(shortened(id))),
@@ -234,6 +229,13 @@ impl AccessService {
         ]);
         self.audit.write(event).await
     }
+}
+
+/// The input of a refusal as its record tells it. The caller's owner reads that: it must not show that someone else's
+/// agent exists, however the request was refused.
+fn told(input: &PolicyInput) -> PolicyInput {
+    let resource = input.resource.clone().filter(|resource| resource.owner == input.caller.owner);
+    PolicyInput { resource, ..input.clone() }
 }
 
 /// What a caller sends as an id is kept only as far as an id is long.

@@ -39,11 +39,8 @@ impl LegacyPresence {
     /// # Errors
     /// The database is away; what was known stays.
     pub async fn refresh(&self, credentials: &dyn CredentialStore, ambient: &Ambient) -> Result<(), StoreError> {
-        let counts = credentials.count(ambient.clock.now()).await?;
-        let active = |(backend, status, count): &(Backend, CredentialStatus, u64)| {
-            *backend == Backend::Bcrypt && *status == CredentialStatus::Active && *count > 0
-        };
-        self.0.store(counts.iter().any(active), Ordering::Relaxed);
+        let there = credentials.uses_legacy(ambient.clock.now()).await?;
+        self.0.store(there, Ordering::Relaxed);
         Ok(())
     }
 }

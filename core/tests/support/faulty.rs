@@ -137,6 +137,10 @@ impl<T: CredentialStore> CredentialStore for Faulty<T> {
         self.store("credentials.legacy")?.legacy(agent).await
     }
 
+    async fn uses_legacy(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.store("credentials.uses_legacy")?.uses_legacy(now).await
+    }
+
     async fn count(&self, now: Timestamp) -> Result<Vec<(Backend, CredentialStatus, u64)>, StoreError> {
         self.store("credentials.count")?.count(now).await
     }

@@ -5,7 +5,7 @@ use super::headers::seconds;
 use crate::http::error::{Challenge, Code, Failure};
 use crate::http::notes::Notes;
 use crate::http::operations::{allowed_methods, is_oauth_path};
-use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError};
 use poem::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderValue, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response};
@@ -32,7 +32,8 @@ pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Re
 
 /// Errors of the framework.
 fn foreign(error: &poem::Error, path: &str) -> Failure {
-    if error.is::<NotFoundError>() {
+    // A path that is no UTF-8 behind its percent signs is one that no route has.
+    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
         return Failure::new(Code::NotFound, "there is nothing at this path");
     }
     if error.is::<MethodNotAllowedError>() {
@@ -71,8 +72,7 @@ fn log(failure: &Failure, notes: &Notes) {
 
 /// The answer to a failure at `path`.
 pub fn render(failure: &Failure, path: &str, request_id: &str) -> Response {
-    let oauth = is_oauth_path(path);
-    let body = if oauth { oauth_body(failure) } else { api_body(failure, request_id) };
+    let body = body(failure, is_oauth_path(path), request_id);
     let mut response = Response::builder().status(failure.code.status()).body(body.to_string());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -87,6 +87,11 @@ pub fn render(failure: &Failure, path: &str, request_id: &str) -> Response {
     }
     response.set_data(failure.code);
     response
+}
+
+/// The body of a failure, of the OAuth form or of the API's.
+pub fn body(failure: &Failure, oauth: bool, request_id: &str) -> Value {
+    if oauth { oauth_body(failure) } else { api_body(failure, request_id) }
 }
 
 fn api_body(failure: &Failure, request_id: &str) -> Value {

@@ -1,10 +1,17 @@
 //! A server on a free port of the loopback, on a database of its own, and a client that speaks to it.
 
+mod attack;
 mod client;
 mod database;
+pub mod document;
+mod forge;
+mod raw;
+pub mod walker;
 
+pub use attack::{UNKNOWN, agent_path};
 pub use client::{Answer, Call};
 pub use database::{Database, TestDatabase};
+pub use forge::{Forger, base64};
 
 use agentidp::config::{Config, Profile, Source};
 use agentidp::wiring;

@@ -199,6 +199,22 @@ pub async fn legacy_gives_what_bcrypt_may_verify(stores: &Stores) {
     assert!(credentials.contains(&moved), "a secret of bcrypt that is in its grace works on");
 }
 
+pub async fn legacy_is_in_use_while_a_bcrypt_secret_works(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let used = async |at| stores.credentials.uses_legacy(at).await.unwrap();
+    added_credential(stores, credential(&agent, 1)).await;
+    let legacy = |number| Credential { secret: bcrypt(number), ..credential(&agent, number) };
+    put(stores, added_credential(stores, legacy(2)).await.revoke(at(5)).unwrap()).await;
+    assert!(!used(at(0)).await, "a revoked one does not count");
+    added_credential(stores, Credential { expires_at: Some(at(50)), ..legacy(3) }).await;
+    assert!(used(at(49)).await);
+    assert!(!used(at(50)).await, "an expired one does not count");
+    let moved = put(stores, rotated(&added_credential(stores, legacy(4)).await, digest(5), 60)).await;
+    let end = moved.graced[0].until;
+    assert!(used(end.before(std::time::Duration::from_millis(1))).await, "one in its grace counts");
+    assert!(!used(end).await);
+}
+
 pub async fn credentials_are_counted_by_backend_and_status(stores: &Stores) {
     let agent = added(stores, agent(1)).await;
     assert_eq!(stores.credentials.count(at(0)).await.unwrap(), []);

@@ -129,6 +129,7 @@ macro_rules! storage_contract {
                 a_change_does_not_take_the_last_use_back,
                 an_import_needs_an_active_agent_at_any_revision,
                 legacy_gives_what_bcrypt_may_verify,
+                legacy_is_in_use_while_a_bcrypt_secret_works,
                 credentials_are_counted_by_backend_and_status;
             tokens:
                 standing_tells_all_at_once,

@@ -1,23 +1,29 @@
-//! Configuration → adapters → services. The one file that names adapters: to see the whole system, read it.
+//! Configuration → adapters → services. The one folder that names adapters: to see the whole system, read this file.
 
-use crate::config::{Config, DatabaseUrl, MasterKeySource, PolicyEngineKind};
+mod database;
+mod keys;
+mod machine;
+mod policy;
+
+pub use database::{open_current_store, open_store};
+pub use keys::{master_keys, must_fit};
+pub use machine::{ambient, system_time};
+pub use policy::prove_policy;
+
+use crate::config::Config;
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
-use agentidp_adapters::jwt::{self, KeyError, KeyRing, SealingKey};
+use agentidp_adapters::jwt::KeyError;
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::MemoryLimiter;
-use agentidp_adapters::rego::{LoadError, PolicySource, RegoPolicy};
+use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
-use agentidp_adapters::sql::{self, SqlStore};
-use agentidp_adapters::table::{TableError, TablePolicy};
+use agentidp_adapters::sql::SqlStore;
+use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
-use agentidp_core::domain::key::StoredKey;
-use agentidp_core::domain::time::Timestamp;
-use agentidp_core::ports::clock::{Clock, Entropy};
-use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
 use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
 use agentidp_core::services::Ambient;
@@ -30,10 +36,7 @@ use agentidp_core::services::credentials::CredentialService;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::import::ImportService;
 use agentidp_core::services::tokens::TokenService;
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use secrecy::ExposeSecret;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,65 +76,6 @@ pub enum StartError {
     Documents(String),
 }
 
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        system_time()
-    }
-}
-
-/// The time of this machine.
-#[expect(clippy::disallowed_methods, reason = "this is what the clock port is made of")]
-pub fn system_time() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-struct SystemEntropy(SystemRandom);
-
-impl Entropy for SystemEntropy {
-    #[expect(clippy::expect_used, reason = "without randomness nothing here may go on")]
-    fn fill(&self, bytes: &mut [u8]) {
-        self.0.fill(bytes).expect("the operating system gives randomness");
-    }
-}
-
-/// Time and randomness of this machine.
-pub fn ambient() -> Ambient {
-    Ambient { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy(SystemRandom::new())) }
-}
-
-/// Opens the database. The folder of a SQLite file is made, for its owner alone.
-///
-/// # Errors
-/// The database cannot be reached or its folder cannot be made.
-pub async fn open_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
-    if let Some(folder) = url.folder() {
-        make_folder(folder)?;
-    }
-    let text = url.connection_string();
-    Ok(Arc::new(sql::connect(text.expose_secret(), &sql::Options::default()).await?))
-}
-
-/// Opens the database of a server, whose schema must be current.
-///
-/// # Errors
-/// As [`open_store`], or the schema is older.
-pub async fn open_current_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
-    let store = open_store(url).await?;
-    let pending = store.pending_migrations().await?;
-    if !pending.is_empty() {
-        return Err(StartError::OldSchema(pending.join(", ")));
-    }
-    if matches!(url, DatabaseUrl::Postgres(_)) && store.owns_tables().await? {
-        tracing::warn!(
-            "the server's database role owns the tables and could change the audit log; give it a role of its own"
-        );
-    }
-    Ok(store)
-}
-
 fn make_folder(folder: &Path) -> Result<(), StartError> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
@@ -145,98 +89,9 @@ fn file_error(path: &Path, source: std::io::Error) -> StartError {
     StartError::File { path: path.display().to_string(), source }
 }
 
-/// Reads the master keys; `make` lets a missing key file be made, for its owner alone.
-///
-/// # Errors
-/// A key is missing or no key.
-pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError> {
-    let current = match config.keys.required()? {
-        MasterKeySource::Given(key) => MasterKey::from_bytes(key.expose())?,
-        MasterKeySource::File(path) => {
-            if make && !path.exists() {
-                make_key_file(path)?;
-            }
-            let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
-            text.trim().parse()?
-        }
-    };
-    let previous = config.keys.previous.as_ref().map(|key| MasterKey::from_bytes(key.expose())).transpose()?;
-    Ok(MasterKeys { current, previous })
-}
-
-fn make_key_file(path: &Path) -> Result<(), StartError> {
-    use base64::Engine;
-    if let Some(folder) = path.parent() {
-        make_folder(folder)?;
-    }
-    let mut bytes = secrecy::zeroize::Zeroizing::new([0_u8; 32]);
-    ambient().entropy.fill(bytes.as_mut_slice());
-    let text = base64::engine::general_purpose::STANDARD.encode(bytes.as_slice());
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| {
-        writeln!(file, "{text}")?;
-        file.sync_all()
-    })
-    .map_err(|source| file_error(path, source))
-}
-
-/// Loads and proves the policy.
-///
-/// # Errors
-/// It is missing or bad.
-pub fn policy(config: &Config) -> Result<(Arc<dyn PolicyEngine>, PolicySource), StartError> {
-    let source = match &config.policy.folder {
-        Some(folder) => PolicySource::from_dir(folder)?,
-        None => PolicySource::builtin(),
-    };
-    let engine: Arc<dyn PolicyEngine> = match config.policy.engine {
-        PolicyEngineKind::Rego => Arc::new(RegoPolicy::new(source.clone())?),
-        PolicyEngineKind::Table => Arc::new(TablePolicy::new(&source.data)?),
-    };
-    Ok((engine, source))
-}
-
-/// Parses, compiles and tries the policy in `folder`, or the one in this program; says its hash.
-///
-/// # Errors
-/// It is missing or bad.
-pub fn prove_policy(folder: Option<&Path>) -> Result<String, StartError> {
-    let source = folder.map_or_else(|| Ok(PolicySource::builtin()), PolicySource::from_dir)?;
-    Ok(RegoPolicy::new(source)?.hash())
-}
-
 fn digest_secrets(keys: &MasterKeys) -> Arc<DigestSecrets> {
     let pepper = |key: &MasterKey| Pepper::new(key.id(), key.digest_pepper());
     Arc::new(DigestSecrets::new(pepper(&keys.current), keys.previous.as_ref().map(pepper)))
-}
-
-/// Every key that rows name must be one that was given.
-async fn check_master_keys(store: &SqlStore, keys: &MasterKeys) -> Result<(), StartError> {
-    let named = store.master_key_ids().await?;
-    match named.into_iter().find(|id| !keys.iter().any(|key| key.id() == id)) {
-        Some(unknown) => Err(StartError::WrongMasterKey(unknown)),
-        None => Ok(()),
-    }
-}
-
-/// The signing keys, the first of which is made at first start.
-async fn key_ring(
-    config: &Config,
-    store: &SqlStore,
-    keys: &MasterKeys,
-    issuer: &str,
-    ambient: &Ambient,
-) -> Result<KeyRing, StartError> {
-    let sealing = |key: &MasterKey| SealingKey::new(key.id(), key.signing_key_sealing());
-    let all: Vec<SealingKey> = keys.iter().map(sealing).collect();
-    let mut stored: Vec<StoredKey> = KeyStore::list(store).await?;
-    if stored.is_empty() {
-        let now = ambient.clock.now();
-        let first = jwt::generate(config.tokens.algorithm, &sealing(&keys.current), now, now)?;
-        store.insert_first(&first).await?;
-        stored = KeyStore::list(store).await?;
-    }
-    Ok(KeyRing::open(stored, &all, issuer, Arc::clone(&ambient.clock))?)
 }
 
 /// What verifies secrets: digests at once, bcrypt behind a cache.
@@ -304,10 +159,10 @@ pub async fn build(
     issuer: &str,
 ) -> Result<System, StartError> {
     let ambient = ambient();
-    check_master_keys(&store, keys).await?;
-    let (policy, source) = policy(config)?;
+    must_fit(&store, keys).await?;
+    let (policy, source) = policy::load(config)?;
     store.keep_policy(&policy.hash(), &source.rego, &source.data, ambient.clock.now()).await?;
-    let ring = Arc::new(key_ring(config, &store, keys, issuer, &ambient).await?);
+    let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
     let digest = digest_secrets(keys);
     let router = secret_router(Arc::clone(&digest))?;
     let legacy = Arc::new(LegacyPresence::default());
@@ -384,14 +239,6 @@ pub fn bootstrap_service(store: &Arc<SqlStore>, keys: &MasterKeys) -> BootstrapS
 /// The use-case of taking legacy credentials over.
 pub fn import_service(store: &Arc<SqlStore>) -> ImportService {
     ImportService { agents: Arc::clone(store) as _, credentials: Arc::clone(store) as _, ambient: ambient() }
-}
-
-/// Every key must be one that the database was used with; asked by commands that write under it.
-///
-/// # Errors
-/// It is another one.
-pub async fn must_fit(store: &SqlStore, keys: &MasterKeys) -> Result<(), StartError> {
-    check_master_keys(store, keys).await
 }
 
 /// The database as the ports that commands ask.

@@ -1,0 +1,37 @@
+//! The database: opened, and current.
+
+use super::{StartError, make_folder};
+use crate::config::DatabaseUrl;
+use agentidp_adapters::sql::{self, SqlStore};
+use secrecy::ExposeSecret;
+use std::sync::Arc;
+
+/// Opens the database. The folder of a SQLite file is made, for its owner alone.
+///
+/// # Errors
+/// The database cannot be reached or its folder cannot be made.
+pub async fn open_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
+    if let Some(folder) = url.folder() {
+        make_folder(folder)?;
+    }
+    let text = url.connection_string();
+    Ok(Arc::new(sql::connect(text.expose_secret(), &sql::Options::default()).await?))
+}
+
+/// Opens the database of a server, whose schema must be current.
+///
+/// # Errors
+/// As [`open_store`], or the schema is older.
+pub async fn open_current_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
+    let store = open_store(url).await?;
+    let pending = store.pending_migrations().await?;
+    if !pending.is_empty() {
+        return Err(StartError::OldSchema(pending.join(", ")));
+    }
+    if matches!(url, DatabaseUrl::Postgres(_)) && store.owns_tables().await? {
+        tracing::warn!(
+            "the server's database role owns the tables and could change the audit log; give it a role of its own"
+        );
+    }
+    Ok(store)
+}

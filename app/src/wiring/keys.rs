@@ -1,0 +1,84 @@
+//! Master keys, and the signing keys under them.
+
+use super::{StartError, ambient, file_error, make_folder};
+use crate::config::{Config, MasterKeySource};
+use agentidp_adapters::jwt::{self, KeyRing, SealingKey};
+use agentidp_adapters::master_key::{MasterKey, MasterKeys};
+use agentidp_adapters::sql::SqlStore;
+use agentidp_core::domain::key::StoredKey;
+use agentidp_core::ports::storage::KeyStore;
+use agentidp_core::services::Ambient;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads the master keys; `make` lets a missing key file be made, for its owner alone.
+///
+/// # Errors
+/// A key is missing or no key.
+pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError> {
+    let current = match config.keys.required()? {
+        MasterKeySource::Given(key) => MasterKey::from_bytes(key.expose())?,
+        MasterKeySource::File(path) => {
+            if make && !path.exists() {
+                make_key_file(path)?;
+            }
+            let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
+            text.trim().parse()?
+        }
+    };
+    let previous = config.keys.previous.as_ref().map(|key| MasterKey::from_bytes(key.expose())).transpose()?;
+    Ok(MasterKeys { current, previous })
+}
+
+fn make_key_file(path: &Path) -> Result<(), StartError> {
+    use base64::Engine;
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    let mut bytes = secrecy::zeroize::Zeroizing::new([0_u8; 32]);
+    ambient().entropy.fill(bytes.as_mut_slice());
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes.as_slice());
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| {
+        writeln!(file, "{text}")?;
+        file.sync_all()
+    })
+    .map_err(|source| file_error(path, source))
+}
+
+/// Every key that rows name must be one that was given.
+///
+/// # Errors
+/// It is another one; the message says what to do.
+pub async fn must_fit(store: &SqlStore, keys: &MasterKeys) -> Result<(), StartError> {
+    let named = store.master_key_ids().await?;
+    match named.into_iter().find(|id| !keys.iter().any(|key| key.id() == id)) {
+        Some(unknown) => Err(StartError::WrongMasterKey(unknown)),
+        None => Ok(()),
+    }
+}
+
+/// The signing keys, the first of which is made at first start.
+///
+/// # Errors
+/// A key does not open, or the database is away.
+pub async fn key_ring(
+    config: &Config,
+    store: &SqlStore,
+    keys: &MasterKeys,
+    issuer: &str,
+    ambient: &Ambient,
+) -> Result<KeyRing, StartError> {
+    let sealing = |key: &MasterKey| SealingKey::new(key.id(), key.signing_key_sealing());
+    let all: Vec<SealingKey> = keys.iter().map(sealing).collect();
+    let mut stored: Vec<StoredKey> = KeyStore::list(store).await?;
+    if stored.is_empty() {
+        let now = ambient.clock.now();
+        let first = jwt::generate(config.tokens.algorithm, &sealing(&keys.current), now, now)?;
+        store.insert_first(&first).await?;
+        stored = KeyStore::list(store).await?;
+    }
+    Ok(KeyRing::open(stored, &all, issuer, Arc::clone(&ambient.clock))?)
+}
