@@ -83,6 +83,9 @@ async fn only_an_active_agent_takes_credentials_over() {
     let unknown = AgentId::new(Uuid::from_u128(0xa1));
     let result = world.import().import(legacy(unknown, 1)).await;
     assert!(matches!(result, Err(ImportError::UnknownAgent(id)) if id == unknown), "{result:?}");
+    let asked = world.import().check(&legacy(unknown, 1)).await;
+    assert!(matches!(asked, Err(ImportError::UnknownAgent(id)) if id == unknown), "{asked:?}");
+    world.import().check(&legacy(client.agent.id, 1)).await.unwrap();
     let admin = world.admin().await;
     let by = world.allowed(&admin, "updateAgent", Some(client.agent.id)).await;
     let change = AgentChange { status: Some(SwitchableStatus::Suspended), ..AgentChange::default() };
@@ -90,6 +93,8 @@ async fn only_an_active_agent_takes_credentials_over() {
     world.news().await;
     let result = world.import().import(legacy(client.agent.id, 1)).await;
     assert!(matches!(result, Err(ImportError::NotActive(id)) if id == client.agent.id), "{result:?}");
+    let asked = world.import().check(&legacy(client.agent.id, 1)).await;
+    assert!(matches!(asked, Err(ImportError::NotActive(_))), "{asked:?}");
     assert_eq!(world.news().await, []);
 }
 
