@@ -61,6 +61,12 @@ impl Import {
         let store = wiring::open_current_store(&config.database.url).await?;
         let service = wiring::import_service(&store);
         let (mut new, mut known, mut refused) = (0_u64, 0_u64, Vec::new());
+        for (line, credential) in &credentials {
+            if let Err(error) = service.check(credential).await {
+                refused.push((*line, error.to_string()));
+            }
+        }
+        let credentials = if refused.is_empty() { credentials } else { Vec::new() };
         for (line, credential) in credentials {
             match service.import(credential).await {
                 Ok(Imported::New(_)) => new = new.saturating_add(1),
@@ -86,10 +92,14 @@ impl Import {
         let reader: Box<dyn Read> = if self.file.as_os_str() == "-" {
             Box::new(std::io::stdin())
         } else {
-            Box::new(std::fs::File::open(&self.file)?)
+            Box::new(std::fs::File::open(&self.file).map_err(|error| self.unreadable(&error))?)
         };
-        reader.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
+        reader.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|error| self.unreadable(&error))?;
         Ok(text)
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> CommandError {
+        CommandError::Failed(format!("`{}` cannot be read: {error}", self.file.display()))
     }
 }
 
