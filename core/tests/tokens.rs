@@ -17,6 +17,7 @@ use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::policy::{Decision, Owners, Refusal};
 use agentidp_core::ports::storage::StoreError;
 use agentidp_core::services::access::AccessError;
+use agentidp_core::services::clients::ClientError;
 use agentidp_core::services::tokens::{IssueError, RevokeError, TokenRequest, TokenService};
 use std::sync::Arc;
 use support::doubles::{NoKey, Says, allowed, refused};
@@ -136,14 +137,18 @@ async fn no_token_outlives_its_credential() {
     let claims = world.claims(&issued.text.0);
     assert_eq!(claims.expires_at, Timestamp::from_unix_seconds(end.unix_seconds()));
     assert_eq!(issued.expires_in, claims.expires_at.since(claims.issued_at));
+    let (caller, credential) = world.login(&short.agent.id.to_string(), &short.secret).await.unwrap();
     world.clock.set(Timestamp::from_unix_seconds(end.unix_seconds()));
     world.news().await;
-    let (caller, credential) = world.login(&short.agent.id.to_string(), &short.secret).await.unwrap();
     let context = support::context();
     let request = support::ask("issueToken", None);
     let late = world.tokens().issue(caller, &credential, TokenRequest::default(), &request, &context).await;
     assert!(matches!(late, Err(IssueError::CredentialExpired)), "within the last second: {late:?}");
-    assert_eq!(world.news().await, []);
+    let login = world.login(&short.agent.id.to_string(), &short.secret).await;
+    assert!(matches!(login, Err(ClientError::Failed)), "nor is it worth a login: {login:?}");
+    let news = world.news().await;
+    assert_eq!(news.len(), 1, "the second failure of the minute is counted: {news:?}");
+    assert_eq!(news[0].reason.as_deref(), Some("credential_expired"));
 }
 
 #[tokio::test]
