@@ -16,5 +16,6 @@ mod forged;
 mod main_job;
 mod negative;
 mod negative_api;
+mod negative_limits;
 mod negative_paths;
 mod support;
