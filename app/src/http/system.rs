@@ -2,11 +2,10 @@
 
 use super::error::Failure;
 use super::middleware::request_id::untrusted_forwarding;
-use super::openapi;
+use super::openapi::{self, viewer::Viewer};
 use super::state::AppState;
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use poem::web::Data;
 use poem::{IntoResponse, Response, Route, get, handler};
@@ -17,8 +16,8 @@ use std::time::Instant;
 /// Documents that never change while the process runs.
 pub struct Documents {
     openapi: String,
-    docs: String,
-    docs_csp: String,
+    docs: Bytes,
+    docs_policy: String,
     metadata: String,
     started: Instant,
 }
@@ -30,10 +29,14 @@ impl Documents {
     /// The OpenAPI document could not be made.
     pub fn new(issuer: &str) -> Result<Self, String> {
         let document = openapi::document()?;
-        let viewer = openapi::viewer(&document)?;
-        let docs_csp = viewer_policy(&viewer);
-        let openapi = serde_json::to_string(&document).map_err(|error| error.to_string())?;
-        Ok(Self { openapi, docs: viewer, docs_csp, metadata: metadata(issuer).to_string(), started: Instant::now() })
+        let viewer = Viewer::of(&document)?;
+        Ok(Self {
+            openapi: document.to_string(),
+            docs: viewer.page.into(),
+            docs_policy: viewer.policy,
+            metadata: metadata(issuer).to_string(),
+            started: Instant::now(),
+        })
     }
 }
 
@@ -94,7 +97,7 @@ fn openapi_json(Data(state): Data<&Arc<AppState>>) -> Response {
 fn docs(Data(state): Data<&Arc<AppState>>) -> Response {
     Response::builder()
         .header(CONTENT_TYPE, "text/html; charset=utf-8")
-        .header(CONTENT_SECURITY_POLICY, &state.documents.docs_csp)
+        .header(CONTENT_SECURITY_POLICY, &state.documents.docs_policy)
         .body(state.documents.docs.clone())
 }
 
@@ -135,20 +138,4 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
     }
     let status = if up { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
     json_text(&body.to_string()).with_status(status).into_response()
-}
-
-/// The viewer's page carries its scripts and styles inline: the policy names exactly those scripts by their hash.
-fn viewer_policy(html: &str) -> String {
-    let scripts = html.split("<script").skip(1).filter_map(|rest| rest.split_once('>')?.1.split_once("</script>"));
-    let hashes: Vec<String> = scripts
-        .map(|(script, _)| {
-            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, script.as_bytes());
-            format!("'sha256-{}'", STANDARD.encode(digest))
-        })
-        .collect();
-    format!(
-        "default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; font-src data:; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        hashes.join(" ")
-    )
 }

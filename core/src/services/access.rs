@@ -135,7 +135,7 @@ impl AccessService {
         agent: Option<&Agent>,
         context: &RequestContext,
     ) -> Result<(), StoreError> {
-        let source = context.source_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let source = context.source_network().map(|ip| ip.to_string()).unwrap_or_default();
         let subject = agent.map(|agent| agent.id.to_string()).unwrap_or_default();
         let kind = Kind::of([Action::AuthFailed.as_str(), reason, source.as_str(), subject.as_str()]);
         let event = self.ambient.event(Action::AuthFailed, context).failed(reason);
@@ -204,14 +204,11 @@ impl AccessService {
         policy_hash: String,
         context: &RequestContext,
     ) -> Result<(), StoreError> {
-        // The caller's owner reads this event: it must not show that someone else's agent exists, however it was refused.
-        let resource = input.resource.clone().filter(|resource| resource.owner == input.caller.owner);
-        let input = PolicyInput { resource, ..input.clone() };
         let event = self.ambient.event(Action::AuthzDenied, context);
         let mut event = event.about(caller.agent.id, &caller.agent.owner).by(caller).failed(rule).with([
             ("operation", Json::text(request.operation)),
             ("target", request.target.as_ref().map(|target| shortened(&target.text)).into()),
-            ("input", input.to_json()),
+            ("input", told(input).to_json()),
         ]);
         event.policy_hash = Some(policy_hash);
         self.audit.write(event).await
@@ -224,11 +221,21 @@ impl AccessService {
     pub async fn record_not_found(&self, authorized: &Authorized, id: &str) -> Result<(), StoreError> {
         let event = authorized.event(&self.ambient, Action::AuthzDenied).failed("not_found");
         let caller = &authorized.caller.agent;
-        let event = event
-            .about(caller.id, &caller.owner)
-            .with([("operation", Json::text(&authorized.input.operation)), ("target", Json::text(shortened(id)))]);
+        let input = told(&authorized.input);
+        let event = event.about(caller.id, &caller.owner).with([
+            ("operation", Json::text(&input.operation)),
+            ("target", Json::text(shortened(id))),
+            ("input", input.to_json()),
+        ]);
         self.audit.write(event).await
     }
+}
+
+/// The input of a refusal as its record tells it. The caller's owner reads that: it must not show that someone else's
+/// agent exists, however the request was refused.
+fn told(input: &PolicyInput) -> PolicyInput {
+    let resource = input.resource.clone().filter(|resource| resource.owner == input.caller.owner);
+    PolicyInput { resource, ..input.clone() }
 }
 
 /// What a caller sends as an id is kept only as far as an id is long.

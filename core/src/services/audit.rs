@@ -62,8 +62,12 @@ impl AuditService {
     /// # Errors
     /// The database is away.
     pub async fn write_counted(&self, kind: Kind, event: AuditEvent) -> Result<(), StoreError> {
-        let due = self.tally.note(kind, event, EventId::new(self.ambient.uuid()));
-        if due.is_empty() { Ok(()) } else { self.log.append(&due).await }
+        let due = self.tally.note(kind.clone(), event, self.new_id());
+        let written = self.append(&due).await;
+        if written.is_err() {
+            self.tally.not_noted(&kind, due, self.new_id());
+        }
+        written
     }
 
     /// Writes the counts of the minutes that are over; with `all`, of the present one too.
@@ -72,8 +76,12 @@ impl AuditService {
     /// The database is away.
     pub async fn flush_counts(&self, all: bool) -> Result<(), StoreError> {
         let minute = if all { i64::MAX } else { self.ambient.clock.now().unix_seconds().div_euclid(60) };
-        let due = self.tally.due(minute, || EventId::new(self.ambient.uuid()));
-        if due.is_empty() { Ok(()) } else { self.log.append(&due).await }
+        let due = self.tally.due(minute, || self.new_id());
+        let written = self.append(&due).await;
+        if written.is_err() {
+            self.tally.still_due(due);
+        }
+        written
     }
 
     /// Removes what is older than the retention; says how many events.
@@ -85,6 +93,14 @@ impl AuditService {
         let event =
             self.ambient.event(Action::AuditPruned, &RequestContext::default()).with([("before", Json::text(before))]);
         self.log.prune(before, &event).await
+    }
+
+    async fn append(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        if events.is_empty() { Ok(()) } else { self.log.append(events).await }
+    }
+
+    fn new_id(&self) -> EventId {
+        EventId::new(self.ambient.uuid())
     }
 
     fn horizon(&self) -> Option<Timestamp> {

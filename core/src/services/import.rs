@@ -1,9 +1,10 @@
 //! Import of legacy credentials: existing bcrypt hashes go on to work until they are rotated.
 
 use super::Ambient;
+use crate::domain::agent::Agent;
 use crate::domain::audit::Action;
 use crate::domain::caller::RequestContext;
-use crate::domain::credential::{Credential, SecretRef};
+use crate::domain::credential::{Credential, MAX_ACTIVE_CREDENTIALS, SecretRef};
 use crate::domain::ids::{AgentId, CredentialId};
 use crate::domain::json::Json;
 use crate::domain::time::Timestamp;
@@ -43,6 +44,8 @@ pub enum ImportError {
     UnknownAgent(AgentId),
     #[error("agent `{0}` is not active")]
     NotActive(AgentId),
+    #[error("agent `{0}` has {MAX_ACTIVE_CREDENTIALS} active credentials")]
+    LimitReached(AgentId),
     #[error(transparent)]
     Unavailable(#[from] StoreError),
 }
@@ -54,10 +57,7 @@ impl ImportService {
     /// The agent is unknown or not active, has too many credentials, or the database is away.
     pub async fn import(&self, legacy: LegacyCredential) -> Result<Imported, ImportError> {
         let id = legacy.agent_id;
-        let agent = self.agents.find(id).await?.ok_or(ImportError::UnknownAgent(id))?;
-        if !agent.is_active() {
-            return Err(ImportError::NotActive(id));
-        }
+        let agent = self.active_agent(id).await?;
         if let Some(known) = self.known(&legacy).await? {
             return Ok(Imported::AlreadyThere(known));
         }
@@ -69,8 +69,26 @@ impl ImportService {
         let event = event
             .about(id, &agent.owner)
             .with([("credentialId", Json::text(credential_id)), ("backend", Json::text(credential.secret.backend()))]);
-        self.credentials.import(&credential, &Journal { event, idempotency: None }).await?;
-        Ok(Imported::New(credential_id))
+        let journal = Journal { event, idempotency: None };
+        match self.credentials.import(&credential, now, &journal).await {
+            Ok(()) => Ok(Imported::New(credential_id)),
+            Err(StoreError::LimitReached) => Err(ImportError::LimitReached(id)),
+            Err(StoreError::Stale) => Err(ImportError::NotActive(id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether it may be taken over; asked of all credentials before the first of them is.
+    ///
+    /// # Errors
+    /// The agent is unknown or not active, or the database is away.
+    pub async fn check(&self, legacy: &LegacyCredential) -> Result<(), ImportError> {
+        self.active_agent(legacy.agent_id).await.map(|_| ())
+    }
+
+    async fn active_agent(&self, id: AgentId) -> Result<Agent, ImportError> {
+        let agent = self.agents.find(id).await?.ok_or(ImportError::UnknownAgent(id))?;
+        if agent.is_active() { Ok(agent) } else { Err(ImportError::NotActive(id)) }
     }
 
     async fn known(&self, legacy: &LegacyCredential) -> Result<Option<CredentialId>, StoreError> {

@@ -7,10 +7,12 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::ids::EventId;
 use crate::domain::json::Json;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most kinds that are told apart within a minute; what comes beyond is counted together.
 const MAX_KINDS: usize = 10_000;
+/// The member of a count's metadata that says how many events it stands for.
+const COUNT: &str = "count";
 
 /// What makes two events of one kind, beside their action.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -32,7 +34,14 @@ struct Counted {
 /// The counts of the present minute.
 #[derive(Default)]
 pub struct Tally {
-    counts: Mutex<HashMap<Kind, Counted>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    counts: HashMap<Kind, Counted>,
+    /// Counts that could not be written yet.
+    owed: Vec<AuditEvent>,
 }
 
 impl Tally {
@@ -40,7 +49,7 @@ impl Tally {
     /// this minute, and before it the count of the last minute, with the id `spare`.
     pub fn note(&self, kind: Kind, event: AuditEvent, spare: EventId) -> Vec<AuditEvent> {
         let minute = minute_of(&event);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &mut self.state().counts;
         let kind = if counts.len() >= MAX_KINDS && !counts.contains_key(&kind) { Kind::default() } else { kind };
         match counts.get_mut(&kind) {
             Some(counted) if counted.minute == minute => {
@@ -56,12 +65,44 @@ impl Tally {
         }
     }
 
-    /// The counts of minutes that are over at `minute` (minutes since the epoch), as events to write.
+    /// Takes back what [`Tally::note`] gave for `kind` and could not be written: the next of the kind is the first
+    /// again, and no count is lost.
+    pub fn not_noted(&self, kind: &Kind, unwritten: Vec<AuditEvent>, spare: EventId) {
+        let mut state = self.state();
+        // Beyond the bound it was noted among the others.
+        let counted = state.counts.remove(kind).or_else(|| state.counts.remove(&Kind::default()));
+        let counted = counted.and_then(|counted| counted.summary(spare));
+        let summaries = unwritten.into_iter().filter(|event| event.metadata.get(COUNT).is_some());
+        state.owe(summaries.chain(counted));
+    }
+
+    /// Takes back what [`Tally::due`] gave and could not be written: it is due again.
+    pub fn still_due(&self, unwritten: Vec<AuditEvent>) {
+        self.state().owe(unwritten);
+    }
+
+    /// The counts of minutes that are over at `minute` (minutes since the epoch), as events to write. Those that are due
+    /// again have new ids, for nobody knows whether a write that failed was made.
     pub fn due(&self, minute: i64, mut new_id: impl FnMut() -> EventId) -> Vec<AuditEvent> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        let owed = std::mem::take(&mut state.owed).into_iter();
+        let mut due: Vec<_> = owed.map(|event| AuditEvent { id: new_id(), ..event }).collect();
+        let counts = &mut state.counts;
         let over: Vec<Kind> =
             counts.iter().filter(|(_, counted)| counted.minute < minute).map(|(kind, _)| kind.clone()).collect();
-        over.iter().filter_map(|kind| counts.remove(kind)?.summary(new_id())).collect()
+        due.extend(over.iter().filter_map(|kind| counts.remove(kind)?.summary(new_id())));
+        due
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn owe(&mut self, events: impl IntoIterator<Item = AuditEvent>) {
+        self.owed.extend(events);
+        self.owed.truncate(MAX_KINDS);
     }
 }
 
@@ -69,7 +110,7 @@ impl Counted {
     /// The last event of the minute with the number of those that it stands for; none if the first was the only one.
     fn summary(self, id: EventId) -> Option<AuditEvent> {
         let more = self.more;
-        (more > 0).then(|| AuditEvent { id, ..self.last }.with([("count", Json::Integer(more))]))
+        (more > 0).then(|| AuditEvent { id, ..self.last }.with([(COUNT, Json::Integer(more))]))
     }
 }
 

@@ -24,6 +24,7 @@ pub async fn run<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Resul
     next.call(request).await.map(IntoResponse::into_response)
 }
 
-fn too_large() -> Failure {
+/// What a body beyond the limit is answered with.
+pub fn too_large() -> Failure {
     Failure::new(Code::PayloadTooLarge, "the body is larger than 64 KiB")
 }

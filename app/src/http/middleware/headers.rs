@@ -1,9 +1,10 @@
 //! Headers that every answer carries.
 
 use crate::http::notes::Notes;
+use crate::http::state::AppState;
 use agentidp_core::domain::rate::RateDecision;
 use poem::http::HeaderValue;
-use poem::http::header::CACHE_CONTROL;
+use poem::http::header::{CACHE_CONTROL, STRICT_TRANSPORT_SECURITY};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use std::sync::Arc;
 
@@ -24,12 +25,16 @@ const DEFAULTS: [(&str, &str); 7] = [
 /// Those of the endpoint inside.
 pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
     let notes = Notes::of(&request);
+    let secure = request.data::<Arc<AppState>>().is_some_and(|state| state.issuer.starts_with("https:"));
     let mut response = next.call(request).await?.into_response();
     if !response.status().is_success() {
         response.headers_mut().remove(CACHE_CONTROL);
     }
     for (name, value) in DEFAULTS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if secure {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     if let Some(decision) = notes.rate.get() {
         rate_headers(&mut response, decision);

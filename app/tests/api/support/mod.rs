@@ -3,8 +3,10 @@
 mod attack;
 mod client;
 mod database;
+pub mod document;
 mod forge;
 mod raw;
+pub mod walker;
 
 pub use attack::{UNKNOWN, agent_path};
 pub use client::{Answer, Call};
@@ -89,8 +91,10 @@ impl TestApp {
         let store = wiring::open_store(&config.database.url).await.unwrap();
         store.migrate().await.unwrap();
         let listener = TcpListener::bind(config.server.address()).await.unwrap();
-        let url = agentidp::config::base_url(listener.local_addr().unwrap());
-        let system = wiring::build(&config, store.clone(), &keys, &url).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = agentidp::config::base_url(address);
+        let issuer = config.server.issuer.text(address);
+        let system = wiring::build(&config, store.clone(), &keys, &issuer).await.unwrap();
         let admin = wiring::bootstrap_service(&store, &keys).run("system".parse().unwrap(), false).await;
         if let Ok(admin) = admin {
             let secret = admin.secret.expose().to_owned();
@@ -104,7 +108,7 @@ impl TestApp {
         self.stop = Some(stop);
     }
 
-    /// Another server over the same database, as a second replica. Its issuer is its own address.
+    /// Another server over the same database, as a second replica. Its issuer is its own address, unless ISSUER is set.
     pub async fn replica(&self) -> TestApp {
         let mut other = TestApp {
             url: String::new(),

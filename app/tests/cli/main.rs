@@ -1,0 +1,16 @@
+//! The binary from outside, in a clean environment.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "these are tests"
+)]
+
+mod dev;
+mod harness;
+mod help;
+mod import;
+mod serve;
+mod tools;

@@ -1,0 +1,55 @@
+//! A policy and a signer that say what a test wants.
+
+use agentidp_core::domain::token::Claims;
+use agentidp_core::ports::policy::{Decided, Decision, Owners, PolicyEngine, PolicyError, PolicyInput, Refusal};
+use agentidp_core::ports::tokens::{SignError, TokenSigner, TokenText};
+use std::sync::Arc;
+
+/// A policy that answers alike whatever is asked; without an answer it fails.
+pub struct Says(pub Option<Decision>);
+
+impl Says {
+    pub fn always(decision: Decision) -> Arc<Self> {
+        Arc::new(Self(Some(decision)))
+    }
+
+    pub fn nothing() -> Arc<Self> {
+        Arc::new(Self(None))
+    }
+}
+
+impl PolicyEngine for Says {
+    fn decide(&self, _: &PolicyInput) -> Result<Decided, PolicyError> {
+        let decision = self.0.clone().ok_or_else(|| PolicyError("it met its limit".to_owned()))?;
+        Ok(Decided { decision, policy_hash: self.hash() })
+    }
+
+    fn hash(&self) -> String {
+        "5a".repeat(32)
+    }
+}
+
+pub fn allowed() -> Decision {
+    Decision {
+        allow: true,
+        reason: "The test says so.".to_owned(),
+        owners: Owners::All,
+        rule: Some("test_rule".to_owned()),
+        refusal: Refusal::Forbidden,
+        missing: Vec::new(),
+        scopes: None,
+    }
+}
+
+pub fn refused(refusal: Refusal) -> Decision {
+    Decision { allow: false, refusal, owners: Owners::Only(Vec::new()), ..allowed() }
+}
+
+/// A signer without a key.
+pub struct NoKey;
+
+impl TokenSigner for NoKey {
+    fn sign(&self, _: &Claims) -> Result<TokenText, SignError> {
+        Err(SignError("no key is active".to_owned()))
+    }
+}
