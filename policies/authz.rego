@@ -11,10 +11,11 @@
 #   missing  the scopes that would have helped
 #   scopes   issueToken only: the scopes that the new token gets
 #
-# To change a rule: edit it, edit its tests in authz_test.rego, run `agentidp policy test`, then `agentidp policy
-# explain` with an input of your own. The server loads a new policy only when its trial decisions succeed, and keeps
-# the old one otherwise. Stock OPA gives the same answers:
+# To change a rule: edit it, edit its tests in authz_test.rego, run `agentidp policy check FOLDER`, and start the server
+# with POLICY_DIR set to that folder: it starts only if the policy's trial decisions succeed. Stock OPA gives the same
+# answers:
 #
+#   opa test policies/*.rego policies/data/scopes.json
 #   opa eval -d policies/authz.rego -d policies/data/scopes.json -i input.json data.agentidp.authz.decision
 #
 # Stay with look-ups by key. A scan with `glob` or `regex` costs a hundred times as much on every single request.

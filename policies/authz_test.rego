@@ -1,4 +1,4 @@
-# Tests of authz.rego: `agentidp policy test`, or `opa test policies/*.rego policies/data/scopes.json`.
+# Tests of authz.rego: `opa test policies/*.rego policies/data/scopes.json`; the project's own tests run them too.
 package agentidp.authz_test
 
 import data.agentidp.authz

@@ -106,7 +106,7 @@ async fn the_limit_of_active_credentials_holds() {
     }
     world.news().await;
     let result = world.import().import(legacy(client.agent.id, 99)).await;
-    assert!(matches!(result, Err(ImportError::Unavailable(StoreError::LimitReached))), "{result:?}");
+    assert!(matches!(result, Err(ImportError::LimitReached(id)) if id == client.agent.id), "{result:?}");
     assert_eq!(world.news().await, []);
 }
 

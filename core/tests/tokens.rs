@@ -136,14 +136,15 @@ async fn no_token_outlives_its_credential() {
     let claims = world.claims(&issued.text.0);
     assert_eq!(claims.expires_at, Timestamp::from_unix_seconds(end.unix_seconds()));
     assert_eq!(issued.expires_in, claims.expires_at.since(claims.issued_at));
+    let (caller, credential) = world.login(&short.agent.id.to_string(), &short.secret).await.unwrap();
     world.clock.set(Timestamp::from_unix_seconds(end.unix_seconds()));
     world.news().await;
-    let (caller, credential) = world.login(&short.agent.id.to_string(), &short.secret).await.unwrap();
-    let context = support::context();
-    let request = support::ask("issueToken", None);
+    let (request, context) = (support::ask("issueToken", None), support::context());
     let late = world.tokens().issue(caller, &credential, TokenRequest::default(), &request, &context).await;
     assert!(matches!(late, Err(IssueError::CredentialExpired)), "within the last second: {late:?}");
-    assert_eq!(world.news().await, []);
+    let event = world.only_news().await;
+    assert_eq!((event.action, event.reason.as_deref()), (Action::AuthFailed, Some("credential_expired")));
+    assert_eq!(event.agent_id, Some(client.agent.id));
 }
 
 #[tokio::test]

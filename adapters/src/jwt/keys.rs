@@ -25,12 +25,12 @@ pub enum KeyError {
     UnknownMasterKey { kid: String, master_key_id: String },
     #[error(
         "signing key `{kid}` does not open under the master key `{master_key_id}`, so its row was altered; \
-         restore the row from a backup, or drop the key with `agentidp keys revoke {kid}`"
+         restore the row from a backup"
     )]
     DoesNotOpen { kid: String, master_key_id: String },
     #[error(
         "signing key `{kid}` holds another private key than its name and algorithm say; \
-         restore the row from a backup, or drop the key with `agentidp keys revoke {kid}`"
+         restore the row from a backup"
     )]
     Mismatch { kid: String },
     #[error("the cryptographic library failed: {0}")]

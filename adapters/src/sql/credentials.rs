@@ -26,11 +26,11 @@ impl CredentialStore for SqlStore {
         most: u32,
         journal: &Journal,
     ) -> Result<(), StoreError> {
-        self.within(self.add(credential, Some(agent_revision), most, journal)).await
+        self.within(self.add(credential, Some(agent_revision), (most, credential.created_at), journal)).await
     }
 
-    async fn import(&self, credential: &Credential, journal: &Journal) -> Result<(), StoreError> {
-        self.within(self.add(credential, None, MAX_ACTIVE_CREDENTIALS, journal)).await
+    async fn import(&self, credential: &Credential, now: Timestamp, journal: &Journal) -> Result<(), StoreError> {
+        self.within(self.add(credential, None, (MAX_ACTIVE_CREDENTIALS, now), journal)).await
     }
 
     async fn find(&self, agent: AgentId, id: CredentialId) -> Result<Option<Credential>, StoreError> {
@@ -60,6 +60,7 @@ impl CredentialStore for SqlStore {
             journal::open(&tx, journal).await?;
             if agent_revision.is_some() {
                 must_be_active(&tx, credential.agent_id, agent_revision).await?;
+                may_come_back(&tx, credential, journal.event.timestamp).await?;
             }
             overwrite(&tx, credential).await?;
             journal::close(tx, &journal.event).await
@@ -113,22 +114,34 @@ impl SqlStore {
         &self,
         credential: &Credential,
         agent_revision: Option<i64>,
-        most: u32,
+        (most, at): (u32, Timestamp),
         journal: &Journal,
     ) -> Result<(), Failure> {
         let tx = self.begin().await?;
         journal::open(&tx, journal).await?;
         must_be_active(&tx, credential.agent_id, agent_revision).await?;
-        let active = Entity::find()
-            .filter(Column::AgentId.eq(credential.agent_id.uuid()))
-            .filter(standing(CredentialStatus::Active, credential.created_at))
-            .count(&tx)
-            .await?;
-        if active >= u64::from(most) {
-            return Err(StoreError::LimitReached.into());
-        }
+        must_have_room(&tx, credential.agent_id, most, at).await?;
         insert(&tx, credential).await?;
         journal::close(tx, &journal.event).await
+    }
+}
+
+/// Fewer than `most` credentials of the agent, whose row is locked, are active at the given moment.
+async fn must_have_room(tx: &DatabaseTransaction, agent: AgentId, most: u32, at: Timestamp) -> Result<(), Failure> {
+    let active = Entity::find()
+        .filter(Column::AgentId.eq(agent.uuid()))
+        .filter(standing(CredentialStatus::Active, at))
+        .count(tx)
+        .await?;
+    if active < u64::from(most) { Ok(()) } else { Err(StoreError::LimitReached.into()) }
+}
+
+/// A credential that is active stays one of those that are counted; one that had expired needs room.
+async fn may_come_back(tx: &DatabaseTransaction, credential: &Credential, at: Timestamp) -> Result<(), Failure> {
+    let counted = Entity::find_by_id(credential.id.uuid()).filter(standing(CredentialStatus::Active, at)).count(tx);
+    match counted.await? {
+        0 => must_have_room(tx, credential.agent_id, MAX_ACTIVE_CREDENTIALS, at).await,
+        _ => Ok(()),
     }
 }
 

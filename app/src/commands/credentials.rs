@@ -7,7 +7,8 @@ use crate::http::dto::fields::{Fields, text};
 use crate::wiring::{self, StartError};
 use agentidp_core::domain::credential::SecretRef;
 use agentidp_core::domain::text::Invalid;
-use agentidp_core::services::import::{Imported, LegacyCredential};
+use agentidp_core::domain::time::Timestamp;
+use agentidp_core::services::import::{ImportError, Imported, LegacyCredential};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -70,6 +71,7 @@ impl Import {
             match service.import(credential).await {
                 Ok(Imported::New(_)) => new = new.saturating_add(1),
                 Ok(Imported::AlreadyThere(_)) => known = known.saturating_add(1),
+                Err(error @ ImportError::Unavailable(_)) => return Err(CommandError::failed(error)),
                 Err(error) => refused.push((line, error.to_string())),
             }
         }
@@ -123,7 +125,7 @@ fn parse_line(line: &str) -> Result<LegacyCredential, String> {
     let agent_id = fields.required("clientId", text);
     let secret = fields.required("secretHash", hash);
     let credential_id = fields.optional("credentialId", text);
-    let created_at = fields.optional("createdAt", text);
+    let created_at = fields.optional("createdAt", past);
     let expires_at = fields.optional("expiresAt", text);
     let legacy =
         || Some(LegacyCredential { agent_id: agent_id?, credential_id, secret: secret?, created_at, expires_at });
@@ -131,6 +133,11 @@ fn parse_line(line: &str) -> Result<LegacyCredential, String> {
         let mistakes = failure.fields.iter().map(|error| format!("`{}` {}", error.field, error.message));
         mistakes.collect::<Vec<_>>().join(", ")
     })
+}
+
+fn past(value: &Value) -> Result<Timestamp, Invalid> {
+    let at: Timestamp = text(value)?;
+    if at <= wiring::system_time() { Ok(at) } else { Err(Invalid::new("must not be in the future")) }
 }
 
 fn hash(value: &Value) -> Result<SecretRef, Invalid> {

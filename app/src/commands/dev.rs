@@ -4,12 +4,12 @@ use super::{CommandError, output};
 use crate::config::{Config, Profile, Source, base_url};
 use crate::wiring::{self, StartError, System};
 use crate::{lifecycle, telemetry};
-use agentidp_core::domain::agent::Owner;
+use agentidp_core::domain::agent::{AgentStatus, Owner};
 use agentidp_core::domain::page::PageRequest;
 use agentidp_core::domain::scope::Scope;
 use agentidp_core::ports::policy::Owners;
 use agentidp_core::ports::storage::AgentFilter;
-use agentidp_core::services::bootstrap::{BootstrapError, DEFAULT_OWNER};
+use agentidp_core::services::bootstrap::{ADMINISTRATOR_DOMAIN, BootstrapError, DEFAULT_OWNER};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -77,14 +77,14 @@ async fn administrator(system: &System, owner: &Owner) -> Result<Option<String>,
         owners: Owners::All,
         owner: Some(owner.clone()),
         agent_type: None,
-        status: None,
+        status: Some(AgentStatus::Active),
         deployment_env: None,
-        text: None,
+        text: Some(ADMINISTRATOR_DOMAIN.to_owned()),
     };
     let admin: Scope = "admin:all".parse().map_err(|_| CommandError::Failed("no such scope".to_owned()))?;
     let page = PageRequest::new(100, None).map_err(|error| CommandError::Failed(error.0))?;
     let agents = system.state.agents.list(&filter, page).await.map_err(CommandError::failed)?;
-    let oldest = agents.items.iter().rev().find(|agent| agent.is_active() && agent.capabilities.covers(&admin));
+    let oldest = agents.items.iter().rev().find(|agent| agent.capabilities.covers(&admin));
     Ok(oldest.map(|agent| agent.id.to_string()))
 }
 

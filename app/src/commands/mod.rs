@@ -80,8 +80,8 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    fn failed(error: impl std::error::Error) -> Self {
-        Self::Failed(error.to_string())
+    fn failed(error: impl std::error::Error + 'static) -> Self {
+        Self::Failed(crate::telemetry::causes(&error))
     }
 
     fn exit_code(&self) -> u8 {

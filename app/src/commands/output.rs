@@ -1,6 +1,7 @@
 //! What commands print.
 
 use super::CommandError;
+use crate::telemetry::causes;
 use serde_json::Value;
 use std::io::Write;
 
@@ -21,15 +22,5 @@ pub fn note(text: &str) {
 
 /// Prints why the command failed, with all causes.
 pub fn complain(error: &CommandError) {
-    let mut text = format!("agentidp: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = source.source();
-    }
-    note(&text);
+    note(&format!("agentidp: {}", causes(error)));
 }

@@ -81,6 +81,17 @@ pub fn state(request: &Request) -> Result<Arc<AppState>, Failure> {
     request.data::<Arc<AppState>>().cloned().ok_or_else(|| Failure::new(Code::Internal, "the server is not set up"))
 }
 
+/// The operation that the router chose, noted for the log before anything can go wrong with it.
+///
+/// # Errors
+/// It chose none, which no route leads to.
+pub fn operation(request: &Request, notes: &Notes) -> Result<&'static Operation, Failure> {
+    let operation = Operation::of(request);
+    let operation = operation.ok_or_else(|| Failure::new(Code::NotFound, "there is no such operation"))?;
+    let _ = notes.operation.set(operation);
+    Ok(operation)
+}
+
 /// Scheme and credentials of the `Authorization` header.
 ///
 /// # Errors

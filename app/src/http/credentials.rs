@@ -159,6 +159,10 @@ impl From<CredentialError> for Failure {
             CredentialError::Refused(InvalidTransition::Expired) => {
                 Self::invalid("expiresAt", "is required, since the credential has expired")
             }
+            CredentialError::Refused(InvalidTransition::TooManyGraced) => Self::new(
+                Code::CredentialLimitReached,
+                "too many replaced secrets are in their grace, wait for one to end or rotate without grace",
+            ),
             CredentialError::LimitReached => Self::new(
                 Code::CredentialLimitReached,
                 "the agent has as many active credentials as it may have, revoke one first",

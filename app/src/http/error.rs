@@ -92,7 +92,7 @@ pub struct Failure {
     pub missing_scopes: Vec<String>,
     pub challenge: Option<Challenge>,
     pub retry_after: Option<Duration>,
-    pub allow: Option<&'static str>,
+    pub allow: Option<String>,
     pub cause: Option<Source>,
     /// The row moved between decision and change: the request may be decided again.
     pub stale: bool,

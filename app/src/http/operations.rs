@@ -101,6 +101,7 @@ pub static OPERATIONS: [Operation; 14] = [
             Code::CredentialNotFound,
             Code::AgentNotActive,
             Code::CredentialAlreadyRevoked,
+            Code::CredentialLimitReached,
             Code::IdempotencyConflict,
         ],
     ),
@@ -208,8 +209,9 @@ pub fn template(pattern: &str) -> &str {
     OPERATIONS.iter().find(|operation| operation.pattern == pattern).map_or(pattern, |operation| operation.path)
 }
 
-/// The methods allowed at `path` (a concrete path, of any route of the API), as the `Allow` header.
-pub fn allowed_methods(path: &str) -> Option<&'static str> {
+/// The methods allowed at `path` (a concrete path), as the `Allow` header. A path that is no operation's is one of those
+/// outside of the API, which are read only.
+pub fn allowed_methods(path: &str) -> String {
     let matches = |template: &str| {
         let (mut left, mut right) = (template.split('/'), path.split('/'));
         loop {
@@ -220,13 +222,13 @@ pub fn allowed_methods(path: &str) -> Option<&'static str> {
             }
         }
     };
-    let methods: Vec<&str> = OPERATIONS.iter().filter(|op| matches(op.path)).map(|op| op.method).collect();
-    match methods.as_slice() {
-        [] => None,
-        ["POST", "GET"] => Some("GET, HEAD, POST"),
-        ["GET", "PATCH", "DELETE"] => Some("DELETE, GET, HEAD, PATCH"),
-        ["POST"] => Some("POST"),
-        ["DELETE"] => Some("DELETE"),
-        _ => Some("GET, HEAD"),
+    let mut methods: Vec<&str> = OPERATIONS.iter().filter(|op| matches(op.path)).map(|op| op.method).collect();
+    if methods.is_empty() {
+        methods.push("GET");
     }
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.sort_unstable();
+    methods.join(", ")
 }

@@ -1,7 +1,7 @@
 //! The OAuth endpoints: token (RFC 6749 §4.4), introspection (RFC 7662), revocation (RFC 7009).
 
 use super::answer::Answer;
-use super::auth::{bearer, limit, refused, state};
+use super::auth::{bearer, limit, operation, refused, state};
 use super::dto::token::{IntrospectionResponse, TokenResponse};
 use super::error::{Challenge, Code, Failure};
 use super::form::{Form, Presented, invalid_client, presented};
@@ -18,7 +18,6 @@ use agentidp_core::services::clients::ClientError;
 use agentidp_core::services::tokens::{IssueError, RevokeError, TokenRequest};
 use poem::Request;
 use poem_openapi::OpenApi;
-use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 use url::Url;
@@ -40,7 +39,11 @@ impl TokensApi {
         call.limit(&caller, "requests", call.state.limits.requests).await?;
         let wanted = token_request(&call.form)?;
         let issued = call.state.tokens.issue(caller, &credential, wanted, &call.access(), &call.notes.context).await;
-        Ok(Answer::new(&TokenResponse::from(issued.map_err(|error| call.not_issued(error))?)))
+        match issued {
+            Ok(token) => Ok(Answer::new(&TokenResponse::from(token))),
+            Err(IssueError::CredentialExpired) => Err(call.client_failed(call.tried_basic()).await),
+            Err(error) => Err(not_issued(error)),
+        }
     }
 
     /// Introspect a token
@@ -91,8 +94,7 @@ impl Call {
     async fn of(request: &Request) -> Result<Self, Failure> {
         let state = state(request)?;
         let notes = Notes::of(request);
-        let operation =
-            Operation::of(request).ok_or_else(|| Failure::new(Code::NotFound, "there is no such operation"))?;
+        let operation = operation(request, &notes)?;
         let start = Instant::now();
         let read = Form::of(request);
         // Credentials in a header are looked at even if the body is bad; those in a bad body cannot be.
@@ -113,11 +115,7 @@ impl Call {
     }
 
     fn source(&self) -> Option<String> {
-        let ip = match self.notes.context.source_ip? {
-            IpAddr::V4(ip) => IpAddr::V4(ip),
-            // A customer has at least a /64 of IPv6.
-            IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & (u128::MAX << 64)).into()),
-        };
+        let ip = self.notes.context.source_network()?;
         Some(format!("failures:{ip}"))
     }
 
@@ -213,25 +211,28 @@ impl Call {
         self.state.access.authorize(caller, &self.access(), &self.notes.context).await.map_err(refused)
     }
 
-    fn not_issued(&self, error: IssueError) -> Failure {
-        let basic = matches!(self.presented, Ok(Presented::Client { basic: true, .. }));
-        match error {
-            IssueError::InvalidScope => Failure::new(
-                Code::InvalidScope,
-                "a scope is not within the agent's capabilities, or there is none to give",
-            ),
-            IssueError::InvalidTarget => {
-                Failure::new(Code::InvalidTarget, "a token for this issuer is for no other resource")
-            }
-            IssueError::CredentialExpired => invalid_client(basic),
-            IssueError::QuotaExceeded => Failure::new(Code::QuotaExceeded, "the tokens of this month are used up"),
-            IssueError::Access(AccessError::Denied(denial)) => Failure::new(Code::UnauthorizedClient, denial.reason),
-            IssueError::Access(error) => refused(error),
-            IssueError::Sign(cause) => {
-                Failure { cause: Some(cause.into()), ..Failure::new(Code::Internal, "no token can be signed") }
-            }
-            IssueError::Unavailable(cause) => Failure::unavailable(cause),
+    fn tried_basic(&self) -> bool {
+        matches!(self.presented, Ok(Presented::Client { basic: true, .. }))
+    }
+}
+
+/// What a token that is not issued answers; an expired credential is a failed authentication and no case of this.
+fn not_issued(error: IssueError) -> Failure {
+    match error {
+        IssueError::InvalidScope => {
+            Failure::new(Code::InvalidScope, "a scope is not within the agent's capabilities, or there is none to give")
         }
+        IssueError::InvalidTarget => {
+            Failure::new(Code::InvalidTarget, "a token for this issuer is for no other resource")
+        }
+        IssueError::CredentialExpired => invalid_client(false),
+        IssueError::QuotaExceeded => Failure::new(Code::QuotaExceeded, "the tokens of this month are used up"),
+        IssueError::Access(AccessError::Denied(denial)) => Failure::new(Code::UnauthorizedClient, denial.reason),
+        IssueError::Access(error) => refused(error),
+        IssueError::Sign(cause) => {
+            Failure { cause: Some(cause.into()), ..Failure::new(Code::Internal, "no token can be signed") }
+        }
+        IssueError::Unavailable(cause) => Failure::unavailable(cause),
     }
 }
 

@@ -25,3 +25,18 @@ pub fn start(log: &Log) {
         tracing::error!(place, "a thread panicked");
     }));
 }
+
+/// An error with all of its causes, outermost first; one that repeats what stands before it is left out.
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = cause.source();
+    }
+    text
+}

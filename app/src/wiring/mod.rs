@@ -10,7 +10,7 @@ pub use keys::{master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::prove_policy;
 
-use crate::config::Config;
+use crate::config::{Config, SecretsBackend};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
@@ -141,10 +141,13 @@ impl Background {
     pub async fn purge(&self) -> Result<(), StoreError> {
         use agentidp_core::ports::storage::{IdempotencyStore, TokenStore};
         let now = self.ambient.clock.now();
-        TokenStore::purge(self.store.as_ref(), now).await?;
-        IdempotencyStore::purge(self.store.as_ref(), now).await?;
-        self.audit.prune().await?;
-        Ok(())
+        // One that fails does not keep the others from running.
+        let (revocations, records, events) = (
+            TokenStore::purge(self.store.as_ref(), now).await,
+            IdempotencyStore::purge(self.store.as_ref(), now).await,
+            self.audit.prune().await,
+        );
+        revocations.and(records).and(events).map(drop)
     }
 }
 
@@ -164,6 +167,9 @@ pub async fn build(
     store.keep_policy(&policy.hash(), &source.rego, &source.data, ambient.clock.now()).await?;
     let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
     let digest = digest_secrets(keys);
+    let secrets: Arc<dyn SecretStore> = match config.secrets.backend {
+        SecretsBackend::Digest => Arc::clone(&digest) as _,
+    };
     let router = secret_router(Arc::clone(&digest))?;
     let legacy = Arc::new(LegacyPresence::default());
     legacy.refresh(store.as_ref(), &ambient).await?;
@@ -192,11 +198,7 @@ pub async fn build(
             ambient: ambient.clone(),
             most_per_owner: config.limits.agents_per_owner,
         },
-        credentials: CredentialService {
-            credentials: Arc::clone(&store) as _,
-            secrets: digest as Arc<dyn SecretStore>,
-            ambient: ambient.clone(),
-        },
+        credentials: CredentialService { credentials: Arc::clone(&store) as _, secrets, ambient: ambient.clone() },
         tokens: TokenService {
             tokens: Arc::clone(&store) as _,
             signer: Arc::clone(&ring) as _,

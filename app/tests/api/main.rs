@@ -9,8 +9,11 @@
 )]
 
 mod attacker;
+mod attacker_dead;
 mod attacker_oracles;
+mod attacker_replays;
 mod concurrency;
 mod main_job;
+mod negative;
 mod openapi_live;
 mod support;

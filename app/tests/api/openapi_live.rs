@@ -49,6 +49,9 @@ async fn without_credentials_no_protected_operation_answers(app: TestApp) {
             walker.step(&operation.id, &path, expected, |call| with_example(&document, &operation, call)).await;
         assert_eq!(answer.header("www-authenticate").is_empty(), !protected, "{}", operation.id);
     }
+    walker.step("getHealth", "/health", "200", |call| call.header("X-Forwarded-For", "192.0.2.1")).await;
+    let warned = walker.step("getHealth", "/health", "200", |call| call).await;
+    assert_eq!(warned.json["warnings"].as_array().map(Vec::len), Some(1));
 }
 
 async fn every_answer_is_as_documented(app: TestApp) {

@@ -1,7 +1,7 @@
 //! The audit event: what happened, who did it, how it ended.
 
 use super::agent::Owner;
-use super::caller::TokenType;
+use super::caller::{Caller, TokenType};
 use super::ids::{AgentId, CredentialId, EventId, TokenId};
 use super::json::Json;
 use super::text::closed_set;
@@ -56,6 +56,45 @@ pub struct AuditEvent {
     pub policy_hash: Option<String>,
     /// Always an object.
     pub metadata: Json,
+}
+
+impl AuditEvent {
+    /// The event, about the given agent.
+    #[must_use]
+    pub fn about(mut self, agent: AgentId, owner: &Owner) -> Self {
+        self.agent_id = Some(agent);
+        self.owner = Some(owner.clone());
+        self
+    }
+
+    /// The event, done by `caller`.
+    #[must_use]
+    pub fn by(mut self, caller: &Caller) -> Self {
+        self.actor = Some(Actor {
+            agent_id: caller.agent.id,
+            token_type: caller.token_type,
+            credential_id: Some(caller.credential_id),
+            token_id: caller.token_id(),
+        });
+        self
+    }
+
+    /// The event, ended in failure for a machine-readable reason.
+    #[must_use]
+    pub fn failed(mut self, reason: impl Into<String>) -> Self {
+        self.outcome = Outcome::Failure;
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// The event, with `members` in its metadata.
+    #[must_use]
+    pub fn with<K: Into<String>>(mut self, members: impl IntoIterator<Item = (K, Json)>) -> Self {
+        if let Json::Object(metadata) = &mut self.metadata {
+            metadata.extend(members.into_iter().map(|(key, value)| (key.into(), value)));
+        }
+        self
+    }
 }
 
 /// Which events a query wants.

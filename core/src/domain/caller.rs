@@ -46,3 +46,14 @@ pub struct RequestContext {
     /// The `User-Agent` header, cut to 256 characters.
     pub user_agent: Option<String>,
 }
+
+impl RequestContext {
+    /// The network that the request came from, for counting: an IPv4 address, or the /64 of an IPv6 one, which is the
+    /// least that a customer has.
+    pub fn source_network(&self) -> Option<IpAddr> {
+        Some(match self.source_ip? {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & (u128::MAX << 64)).into()),
+        })
+    }
+}

@@ -5,6 +5,9 @@ use super::text::{Invalid, closed_set};
 use super::time::Timestamp;
 use std::time::Duration;
 
+/// Most replaced secrets of a credential that are in their grace at a time: each is tried before a secret is wrong.
+pub const MAX_GRACED_SECRETS: usize = 10;
+
 /// Most active credentials that an agent may have.
 pub const MAX_ACTIVE_CREDENTIALS: u32 = 10;
 
@@ -114,6 +117,8 @@ pub enum InvalidTransition {
     AlreadyRevoked,
     #[error("the credential has expired; give a new `expiresAt`")]
     Expired,
+    #[error("{MAX_GRACED_SECRETS} replaced secrets are in their grace")]
+    TooManyGraced,
 }
 
 impl Credential {
@@ -148,6 +153,11 @@ impl Credential {
         }
     }
 
+    /// Whether a token of at least a second can still be given for it: tokens never outlive their credential.
+    pub fn outlasts_this_second(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|expiry| expiry.unix_seconds() > now.unix_seconds())
+    }
+
     /// When it was revoked.
     pub const fn revoked_at(&self) -> Option<Timestamp> {
         match self.state {
@@ -169,11 +179,14 @@ impl Credential {
     /// Whether a rotation is allowed at all; asked before a secret is made.
     ///
     /// # Errors
-    /// The credential is revoked, or has expired and `rotation` gives no new expiry.
+    /// The credential is revoked, has expired and `rotation` gives no new expiry, or has too many secrets in grace.
     pub fn may_rotate(&self, rotation: &Rotation, now: Timestamp) -> Result<(), InvalidTransition> {
         match self.status(now) {
             CredentialStatus::Revoked => Err(InvalidTransition::AlreadyRevoked),
             CredentialStatus::Expired if rotation.expires_at.is_none() => Err(InvalidTransition::Expired),
+            _ if !rotation.grace.is_zero() && self.secrets_in_grace(now).count() >= MAX_GRACED_SECRETS => {
+                Err(InvalidTransition::TooManyGraced)
+            }
             _ => Ok(()),
         }
     }
@@ -277,6 +290,17 @@ mod tests {
         assert_eq!((kept.expires_at, kept.generation, kept.revision), (Some(at(10)), 0, 1));
         let voided = kept.rotate(secret("2"), &Rotation { void_tokens: true, ..Default::default() }, at(2)).unwrap();
         assert_eq!(voided.generation, 1);
+    }
+
+    #[test]
+    fn secrets_in_grace_are_bounded() {
+        let mut rotated = credential(None);
+        for number in 0..10 {
+            rotated = rotated.rotate(secret(&number.to_string()), &grace(100), at(0)).unwrap();
+        }
+        assert_eq!(rotated.clone().rotate(secret("x"), &grace(100), at(0)), Err(InvalidTransition::TooManyGraced));
+        assert!(rotated.clone().rotate(secret("x"), &grace(0), at(0)).is_ok(), "ending them is allowed");
+        assert!(rotated.rotate(secret("x"), &grace(100), at(100_000)).is_ok(), "those that have ended do not count");
     }
 
     #[test]

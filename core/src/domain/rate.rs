@@ -21,37 +21,38 @@ pub struct RateDecision {
     pub retry_after: Duration,
 }
 
-/// What a bucket remembers: its theoretical arrival time, in microseconds since the epoch.
+/// What a bucket remembers: its theoretical arrival time, in nanoseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArrivalTime(pub i64);
 
-/// A bucket is as deep as a minute.
-const WINDOW_MICROS: i64 = 60_000_000;
+/// A bucket is as deep as a minute, less what the limit leaves over when it divides one.
+const WINDOW_NANOS: i64 = 60_000_000_000;
 
 impl PerMinute {
     /// Decides one event at `now` for a bucket that remembers `arrival`, and says what it then remembers. With `take`
     /// false it only looks. A clock that was set back cannot lock a bucket for longer than a minute.
     pub fn decide(self, arrival: Option<ArrivalTime>, now: Timestamp, take: bool) -> (RateDecision, ArrivalTime) {
-        let now = now.unix_millis().saturating_mul(1_000);
-        let interval = WINDOW_MICROS.checked_div(i64::from(self.0.get())).unwrap_or(1).max(1);
-        let used = arrival.map_or(0, |arrival| arrival.0.saturating_sub(now).clamp(0, WINDOW_MICROS));
-        let allowed = used.saturating_add(interval) <= WINDOW_MICROS;
+        let now = now.unix_millis().saturating_mul(1_000_000);
+        let interval = WINDOW_NANOS.checked_div(i64::from(self.0.get())).unwrap_or(1).max(1);
+        let depth = interval.saturating_mul(i64::from(self.0.get())).min(WINDOW_NANOS);
+        let used = arrival.map_or(0, |arrival| arrival.0.saturating_sub(now).clamp(0, depth));
+        let allowed = used.saturating_add(interval) <= depth;
         let after = if allowed && take { used.saturating_add(interval) } else { used };
-        let free = WINDOW_MICROS.saturating_sub(after);
+        let free = depth.saturating_sub(after);
         let wait = interval.saturating_sub(free).max(0);
         let decision = RateDecision {
             allowed,
             limit: self.0.get(),
             remaining: u32::try_from(free.checked_div(interval).unwrap_or(0)).unwrap_or(u32::MAX).min(self.0.get()),
-            reset: micros(after),
-            retry_after: if allowed { Duration::ZERO } else { micros(wait) },
+            reset: nanos(after),
+            retry_after: if allowed { Duration::ZERO } else { nanos(wait) },
         };
         (decision, ArrivalTime(now.saturating_add(after)))
     }
 }
 
-fn micros(amount: i64) -> Duration {
-    Duration::from_micros(u64::try_from(amount).unwrap_or(0))
+fn nanos(amount: i64) -> Duration {
+    Duration::from_nanos(u64::try_from(amount).unwrap_or(0))
 }
 
 #[cfg(test)]

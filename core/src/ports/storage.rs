@@ -95,8 +95,9 @@ pub trait CredentialStore: Send + Sync {
         journal: &Journal,
     ) -> Result<(), StoreError>;
 
-    /// Adds a legacy credential for an existing agent, as `insert` but whatever the agent's revision.
-    async fn import(&self, credential: &Credential, journal: &Journal) -> Result<(), StoreError>;
+    /// Adds a legacy credential for an active agent, whatever its revision, else [`StoreError::Stale`]; one more than ten
+    /// that are active at `now` MUST be [`StoreError::LimitReached`], whenever this one was made.
+    async fn import(&self, credential: &Credential, now: Timestamp, journal: &Journal) -> Result<(), StoreError>;
 
     /// The credential, if it is the agent's.
     async fn find(&self, agent: AgentId, id: CredentialId) -> Result<Option<Credential>, StoreError>;
@@ -111,7 +112,9 @@ pub trait CredentialStore: Send + Sync {
     ) -> Result<Page<Credential>, StoreError>;
 
     /// Writes `credential` over the row whose revision is one less; any other revision MUST be [`StoreError::Stale`].
-    /// With `agent_revision` given, the agent MUST be active and have it, else [`StoreError::Stale`].
+    /// With `agent_revision` given, the agent MUST be active and have it, else [`StoreError::Stale`]. A rotation may bring
+    /// an expired credential back: if ten others are active at the event's time, that MUST be
+    /// [`StoreError::LimitReached`].
     async fn update(
         &self,
         credential: &Credential,

@@ -135,7 +135,7 @@ impl AccessService {
         agent: Option<&Agent>,
         context: &RequestContext,
     ) -> Result<(), StoreError> {
-        let source = context.source_ip.map(|ip| ip.to_string()).unwrap_or_default();
+        let source = context.source_network().map(|ip| ip.to_string()).unwrap_or_default();
         let subject = agent.map(|agent| agent.id.to_string()).unwrap_or_default();
         let kind = Kind::of([Action::AuthFailed.as_str(), reason, source.as_str(), subject.as_str()]);
         let event = self.ambient.event(Action::AuthFailed, context).failed(reason);

@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The owner of administrators if none is named.
 pub const DEFAULT_OWNER: &str = "system";
 
+/// What the addresses of administrators made here end in.
+pub const ADMINISTRATOR_DOMAIN: &str = "@agentidp.local";
+
 /// Makes administrators from outside the API.
 pub struct BootstrapService {
     pub store: Arc<dyn StoreHealth>,
@@ -74,7 +77,7 @@ fn administrator(owner: Owner, ambient: &Ambient) -> Result<NewAgent, Invalid> {
     let mark = ambient.uuid().simple().to_string();
     let (_, mark) = mark.split_at_checked(20).unwrap_or(("", "admin"));
     Ok(NewAgent {
-        email: format!("admin-{mark}@agentidp.local").parse()?,
+        email: format!("admin-{mark}{ADMINISTRATOR_DOMAIN}").parse()?,
         agent_type: AgentType::Custom,
         version: "1.0.0".parse()?,
         capabilities: CapabilitySet::parse(&MANAGEMENT_SCOPES)?,

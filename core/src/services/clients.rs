@@ -156,11 +156,15 @@ impl ClientService {
 
     fn may_authenticate(&self, agent: &Agent, credential: &Credential) -> Result<(), Failure> {
         use crate::domain::agent::AgentStatus;
-        let reason = match (agent.status, credential.status(self.ambient.clock.now())) {
+        let now = self.ambient.clock.now();
+        let reason = match (agent.status, credential.status(now)) {
             (AgentStatus::Suspended, _) => "agent_suspended",
             (AgentStatus::Decommissioned, _) => "agent_decommissioned",
             (_, CredentialStatus::Revoked) => "credential_revoked",
             (_, CredentialStatus::Expired) => "credential_expired",
+            (AgentStatus::Active, CredentialStatus::Active) if !credential.outlasts_this_second(now) => {
+                "credential_expired"
+            }
             (AgentStatus::Active, CredentialStatus::Active) => return Ok(()),
         };
         Err(Failure { reason, agent: Some(agent.clone()) })

@@ -4,7 +4,7 @@ use super::Ambient;
 use crate::domain::agent::Agent;
 use crate::domain::audit::Action;
 use crate::domain::caller::RequestContext;
-use crate::domain::credential::{Credential, SecretRef};
+use crate::domain::credential::{Credential, MAX_ACTIVE_CREDENTIALS, SecretRef};
 use crate::domain::ids::{AgentId, CredentialId};
 use crate::domain::json::Json;
 use crate::domain::time::Timestamp;
@@ -44,6 +44,8 @@ pub enum ImportError {
     UnknownAgent(AgentId),
     #[error("agent `{0}` is not active")]
     NotActive(AgentId),
+    #[error("agent `{0}` has {MAX_ACTIVE_CREDENTIALS} active credentials")]
+    LimitReached(AgentId),
     #[error(transparent)]
     Unavailable(#[from] StoreError),
 }
@@ -67,8 +69,13 @@ impl ImportService {
         let event = event
             .about(id, &agent.owner)
             .with([("credentialId", Json::text(credential_id)), ("backend", Json::text(credential.secret.backend()))]);
-        self.credentials.import(&credential, &Journal { event, idempotency: None }).await?;
-        Ok(Imported::New(credential_id))
+        let journal = Journal { event, idempotency: None };
+        match self.credentials.import(&credential, now, &journal).await {
+            Ok(()) => Ok(Imported::New(credential_id)),
+            Err(StoreError::LimitReached) => Err(ImportError::LimitReached(id)),
+            Err(StoreError::Stale) => Err(ImportError::NotActive(id)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether it may be taken over; asked of all credentials before the first of them is.

@@ -11,10 +11,9 @@ pub mod import;
 pub mod tally;
 pub mod tokens;
 
-use crate::domain::agent::Owner;
-use crate::domain::audit::{Action, Actor, AuditEvent, Outcome};
-use crate::domain::caller::{Caller, RequestContext};
-use crate::domain::ids::{AgentId, EventId};
+use crate::domain::audit::{Action, AuditEvent, Outcome};
+use crate::domain::caller::RequestContext;
+use crate::domain::ids::EventId;
 use crate::domain::json::Json;
 use crate::ports::clock::{Clock, Entropy, new_uuid};
 use std::sync::Arc;
@@ -50,44 +49,5 @@ impl Ambient {
             policy_hash: None,
             metadata: Json::object::<String>([]),
         }
-    }
-}
-
-impl AuditEvent {
-    /// The event, about the given agent.
-    #[must_use]
-    pub fn about(mut self, agent: AgentId, owner: &Owner) -> Self {
-        self.agent_id = Some(agent);
-        self.owner = Some(owner.clone());
-        self
-    }
-
-    /// The event, done by `caller`.
-    #[must_use]
-    pub fn by(mut self, caller: &Caller) -> Self {
-        self.actor = Some(Actor {
-            agent_id: caller.agent.id,
-            token_type: caller.token_type,
-            credential_id: Some(caller.credential_id),
-            token_id: caller.token_id(),
-        });
-        self
-    }
-
-    /// The event, ended in failure for a machine-readable reason.
-    #[must_use]
-    pub fn failed(mut self, reason: impl Into<String>) -> Self {
-        self.outcome = Outcome::Failure;
-        self.reason = Some(reason.into());
-        self
-    }
-
-    /// The event, with `members` in its metadata.
-    #[must_use]
-    pub fn with<K: Into<String>>(mut self, members: impl IntoIterator<Item = (K, Json)>) -> Self {
-        if let Json::Object(metadata) = &mut self.metadata {
-            metadata.extend(members.into_iter().map(|(key, value)| (key.into(), value)));
-        }
-        self
     }
 }

@@ -59,7 +59,7 @@ pub enum IssueError {
     InvalidScope,
     #[error("a token for this issuer is for no other resource")]
     InvalidTarget,
-    /// The credential ends within this second.
+    /// The credential came to its end after it was authenticated.
     #[error("the credential has expired")]
     CredentialExpired,
     #[error("the tokens of this month are used up")]
@@ -113,7 +113,10 @@ impl TokenService {
         let access = AccessRequest { body, ..access.clone() };
         let authorized = self.access.authorize(caller, &access, context).await?;
         let scopes = granted(&authorized, asked, request.scopes.is_some())?;
-        let claims = self.claims(&authorized, credential, audience, scopes)?;
+        let Some(claims) = self.claims(&authorized, credential, audience, scopes) else {
+            self.access.note_failure("credential_expired", Some(&authorized.caller.agent), context).await?;
+            return Err(IssueError::CredentialExpired);
+        };
         let text = self.signer.sign(&claims)?;
         self.tokens.record_issue(&self.issue_record(&authorized, credential, &claims)).await?;
         let expires_in = claims.expires_at.since(claims.issued_at);
@@ -136,21 +139,19 @@ impl TokenService {
         }
     }
 
+    /// The claims of the token; none if it could not live for a second.
     fn claims(
         &self,
         by: &Authorized,
         credential: &Credential,
         audience: Vec<String>,
         scopes: ScopeSet,
-    ) -> Result<Claims, IssueError> {
+    ) -> Option<Claims> {
         let now = Timestamp::from_unix_seconds(self.ambient.clock.now().unix_seconds());
         let end = now.after(self.lifetime);
         let end =
             credential.expires_at.map_or(end, |expiry| end.min(Timestamp::from_unix_seconds(expiry.unix_seconds())));
-        if end <= now {
-            return Err(IssueError::CredentialExpired);
-        }
-        Ok(Claims {
+        (end > now).then(|| Claims {
             issuer: self.issuer.clone(),
             subject: by.caller.agent.id,
             audience,

@@ -106,8 +106,8 @@ impl<T: CredentialStore> CredentialStore for Faulty<T> {
         self.store("credentials.insert")?.insert(credential, agent_revision, most, journal).await
     }
 
-    async fn import(&self, credential: &Credential, journal: &Journal) -> Result<(), StoreError> {
-        self.store("credentials.import")?.import(credential, journal).await
+    async fn import(&self, credential: &Credential, now: Timestamp, journal: &Journal) -> Result<(), StoreError> {
+        self.store("credentials.import")?.import(credential, now, journal).await
     }
 
     async fn find(&self, agent: AgentId, id: CredentialId) -> Result<Option<Credential>, StoreError> {

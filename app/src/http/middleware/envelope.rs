@@ -5,6 +5,7 @@ use super::headers::seconds;
 use crate::http::error::{Challenge, Code, Failure};
 use crate::http::notes::Notes;
 use crate::http::operations::{allowed_methods, is_oauth_path};
+use crate::telemetry::causes;
 use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError};
 use poem::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderValue, StatusCode};
@@ -37,7 +38,7 @@ fn foreign(error: &poem::Error, path: &str) -> Failure {
         return Failure::new(Code::NotFound, "there is nothing at this path");
     }
     if error.is::<MethodNotAllowedError>() {
-        let allow = Some(allowed_methods(path).unwrap_or("GET, HEAD"));
+        let allow = Some(allowed_methods(path));
         return Failure { allow, ..Failure::new(Code::MethodNotAllowed, "the method is not allowed at this path") };
     }
     match error.status() {
@@ -55,17 +56,12 @@ fn log(failure: &Failure, notes: &Notes) {
     if !failure.code.status().is_server_error() {
         return;
     }
-    let mut chain = Vec::new();
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = failure.cause.as_ref().map(|cause| cause.as_ref() as _);
-    while let Some(error) = cause {
-        chain.push(error.to_string());
-        cause = error.source();
-    }
+    let cause = failure.cause.as_ref().map(|cause| causes(cause.as_ref())).unwrap_or_default();
     tracing::error!(
         requestId = notes.context.request_id,
         operation = notes.operation.get().map(|operation| operation.id),
         code = failure.code.api(),
-        cause = chain.join(": "),
+        cause,
         "request failed"
     );
 }
@@ -82,8 +78,8 @@ pub fn render(failure: &Failure, path: &str, request_id: &str) -> Response {
     if let Some(wait) = failure.retry_after {
         headers.insert(RETRY_AFTER, seconds(wait).max(1).into());
     }
-    if let Some(allow) = failure.allow {
-        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    if let Some(allow) = failure.allow.as_ref().and_then(|methods| HeaderValue::from_str(methods).ok()) {
+        headers.insert(ALLOW, allow);
     }
     response.set_data(failure.code);
     response

@@ -20,12 +20,14 @@ pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Re
     let method = known_method(request.method().as_str());
     let trace = trace_id(&request);
     let response = next.call(request).await?.into_response();
-    let path = notes.pattern.get().map_or(UNMATCHED, |pattern| template(pattern));
+    let operation = notes.operation.get();
+    let matched = notes.pattern.get().map(|pattern| template(pattern));
+    let path = operation.map(|operation| operation.path).or(matched).unwrap_or(UNMATCHED);
     tracing::info!(
         target: "agentidp::access",
         requestId = notes.context.request_id,
         traceId = trace,
-        operation = notes.operation.get().map(|operation| operation.id),
+        operation = operation.map(|operation| operation.id),
         method,
         path,
         status = response.status().as_u16(),

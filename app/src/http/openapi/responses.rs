@@ -3,7 +3,7 @@
 use super::samples;
 use super::scopes::Needed;
 use crate::http::error::Code;
-use crate::http::operations::{OPERATIONS, Operation};
+use crate::http::operations::{Access, OPERATIONS, Operation};
 use serde_json::{Map, Value, json};
 
 /// Failures that every request can meet, whoever sends it and wherever to.
@@ -19,7 +19,7 @@ pub fn add(responses: &mut Map<String, Value>, operation: &Operation, needed: Op
     }
     finish(responses, |status| {
         let mut names = headers_of(status);
-        if is_limited(status) {
+        if is_limited(status, operation.access) {
             names.extend(["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]);
         }
         if status.starts_with('2') && operation.may_be_repeated() {
@@ -120,7 +120,11 @@ fn headers_of(status: &str) -> Vec<&'static str> {
     names
 }
 
-/// What is refused before the limit is looked at does not say what is left of it.
-fn is_limited(status: &str) -> bool {
-    !matches!(status, "401" | "413")
+/// What is refused before the limit is looked at does not say what is left of it. A client whose credential expires
+/// while it asks for a token has been counted.
+fn is_limited(status: &str, access: Access) -> bool {
+    match status {
+        "401" => access == Access::Client,
+        status => status != "413",
+    }
 }

@@ -1,12 +1,14 @@
 //! Cases of `CredentialStore`.
 
 use super::make::{
-    added, added_credential, agent, at, bcrypt, credential, digest, grace, is_logged, journal, once, page, read_on,
+    added, added_credential, agent, at, bcrypt, credential, digest, event, grace, is_logged, journal, once, page,
+    read_on,
 };
 use super::{Stores, is_limit, is_stale, race, winners};
 use crate::domain::agent::{Agent, AgentStatus};
-use crate::domain::credential::{Backend, Credential, CredentialStatus, GracedSecret, SecretRef};
-use crate::ports::storage::Issue;
+use crate::domain::credential::{Backend, Credential, CredentialStatus, GracedSecret, Rotation, SecretRef};
+use crate::domain::time::Timestamp;
+use crate::ports::storage::{Issue, Journal};
 
 fn rotated(credential: &Credential, secret: SecretRef, seconds: u64) -> Credential {
     credential.clone().rotate(secret, &grace(seconds), at(10)).unwrap()
@@ -171,13 +173,36 @@ pub async fn an_import_needs_an_active_agent_at_any_revision(stores: &Stores) {
     let suspended = added(stores, Agent { status: AgentStatus::Suspended, ..agent(2) }).await;
     let legacy = |agent: &Agent, number| Credential { secret: bcrypt(number), ..credential(agent, number) };
     for agent in [&suspended, &agent(3)] {
-        assert!(is_stale(&stores.credentials.import(&legacy(agent, 1), &journal()).await.unwrap_err()));
+        assert!(is_stale(&stores.credentials.import(&legacy(agent, 1), at(0), &journal()).await.unwrap_err()));
     }
     for number in 1..=10 {
-        stores.credentials.import(&legacy(&active, number), &journal()).await.unwrap();
+        stores.credentials.import(&legacy(&active, number), at(0), &journal()).await.unwrap();
     }
-    assert!(is_limit(&stores.credentials.import(&legacy(&active, 11), &journal()).await.unwrap_err()));
+    let early = Credential { created_at: Timestamp::from_unix_millis(0), ..legacy(&active, 11) };
+    assert!(is_limit(&stores.credentials.import(&early, at(0), &journal()).await.unwrap_err()));
     assert_eq!(found(stores, &legacy(&active, 3)).await, legacy(&active, 3));
+}
+
+pub async fn an_expired_one_comes_back_only_if_there_is_room(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let expired = Credential { expires_at: Some(at(10)), ..credential(&agent, 11) };
+    let expired = added_credential(stores, expired).await;
+    let renewed = |credential: &Credential| {
+        let rotation = Rotation { expires_at: Some(at(900)), ..Rotation::default() };
+        credential.clone().rotate(digest(99), &rotation, at(20)).unwrap()
+    };
+    let mut active = Vec::new();
+    for number in 1..=10 {
+        active.push(added_credential(stores, credential(&agent, number)).await);
+    }
+    let update = async |credential: &Credential| {
+        let journal = Journal { event: event(20), idempotency: None };
+        stores.credentials.update(credential, Some(agent.revision), &journal).await
+    };
+    assert!(is_limit(&update(&renewed(&expired)).await.unwrap_err()));
+    update(&renewed(&active[0])).await.unwrap();
+    put(stores, active[1].clone().revoke(at(15)).unwrap()).await;
+    update(&renewed(&expired)).await.unwrap();
 }
 
 pub async fn legacy_gives_what_bcrypt_may_verify(stores: &Stores) {

@@ -50,7 +50,7 @@ pub async fn every_change_under_a_used_key_is_replayed(stores: &Stores) {
         stores.agents.update(&stale, &twin()).await,
         stores.credentials.insert(&new, 0, 10, &twin()).await,
         stores.credentials.insert(&new, 7, 0, &twin()).await,
-        stores.credentials.import(&legacy, &twin()).await,
+        stores.credentials.import(&legacy, legacy.created_at, &twin()).await,
         stores.credentials.update(&rotated, Some(0), &twin()).await,
     ];
     assert_eq!(winners(&results, is_replay), 0);

@@ -128,6 +128,7 @@ macro_rules! storage_contract {
                 a_rotation_needs_an_active_agent_at_its_revision,
                 a_change_does_not_take_the_last_use_back,
                 an_import_needs_an_active_agent_at_any_revision,
+                an_expired_one_comes_back_only_if_there_is_room,
                 legacy_gives_what_bcrypt_may_verify,
                 legacy_is_in_use_while_a_bcrypt_secret_works,
                 credentials_are_counted_by_backend_and_status;
