@@ -205,6 +205,26 @@ async fn legacy_credentials_end_like_others() {
 }
 
 #[tokio::test]
+async fn what_stands_against_an_agent_costs_no_hash() {
+    let world = World::new().await;
+    let client = world.client("team-a", &["data:read"]).await;
+    let id = client.agent.id.to_string();
+    import(&world, &client, None).await;
+    let admin = world.admin().await;
+    let by = world.allowed(&admin, "updateAgent", Some(client.agent.id)).await;
+    let change = AgentChange { status: Some(SwitchableStatus::Suspended), ..AgentChange::default() };
+    world.agents().update(&by, change, None).await.unwrap();
+    world.news().await;
+    world.verifier.take_calls();
+    refused(&world, &id, LEGACY_SECRET, "agent_suspended", Some(&client)).await;
+    let by = world.allowed(&admin, "decommissionAgent", Some(client.agent.id)).await;
+    world.agents().decommission(&by, None).await.unwrap();
+    world.news().await;
+    refused(&world, &id, LEGACY_SECRET, "agent_decommissioned", Some(&client)).await;
+    assert_eq!(world.verifier.take_calls(), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn a_replaced_legacy_secret_works_through_its_grace_and_no_longer() {
     let world = World::new().await;
     let client = world.client("team-a", &["data:read"]).await;
