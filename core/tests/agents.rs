@@ -251,7 +251,7 @@ async fn a_list_shows_the_owners_of_the_decision() {
     world.agent("team-b", &["data:read"]).await;
     let by = world.allowed(&world.caller(&reader, None).await, "listAgents", None).await;
     let own = world.agents().list(&everyone(by.decision.owners.clone()), page()).await.unwrap();
-    assert_eq!(own.items, [reader.agent.clone()]);
+    assert_eq!(own.items, std::slice::from_ref(&reader.agent));
     let by = world.allowed(&world.admin().await, "listAgents", None).await;
     assert_eq!(world.agents().list(&everyone(by.decision.owners), page()).await.unwrap().items.len(), 3);
 }

@@ -78,7 +78,7 @@ async fn no_change_of_many_is_lost(app: TestApp) {
     let events = app.audit(&format!("agentId={id}&action=agent.updated&limit=100")).await;
     assert_eq!(events.len(), 50);
     // From the first version on, each change must have been made from what the one before it left.
-    let changes: BTreeMap<&str, (&str, &str)> = events.iter().map(|event| step(event)).collect();
+    let changes: BTreeMap<&str, (&str, &str)> = events.iter().map(step).collect();
     let updated: BTreeMap<&str, &str> = answers.iter().map(|answer| version_and_time(&answer.json)).collect();
     let (mut version, mut at, mut recorded) = ("1.0.0", agent["updatedAt"].as_str().unwrap(), "");
     for _ in 0..50 {
