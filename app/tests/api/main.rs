@@ -13,6 +13,7 @@ mod attacker_dead;
 mod attacker_oracles;
 mod attacker_replays;
 mod concurrency;
+mod legacy;
 mod main_job;
 mod negative;
 mod openapi_live;
