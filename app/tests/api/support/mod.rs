@@ -12,6 +12,7 @@ pub use attack::{UNKNOWN, agent_path};
 pub use client::{Answer, Call};
 pub use database::{Database, TestDatabase};
 pub use forge::{Forger, base64};
+pub use raw::RawAnswer;
 
 use agentidp::config::{Config, Profile, Source};
 use agentidp::wiring;
