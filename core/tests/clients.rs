@@ -19,7 +19,7 @@ use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::storage::StoreError;
 use agentidp_core::services::clients::ClientError;
 use agentidp_core::services::import::{Imported, LegacyCredential};
-use support::{Client, World, context, seconds};
+use support::{Client, World, context, millis, seconds};
 
 // Made by libxcrypt.
 const LEGACY_SECRET: &str = "correct horse battery staple";
@@ -98,7 +98,9 @@ async fn the_states_of_agent_and_credential_are_reasons() {
     world.news().await;
     refused(&world, &id, &revoked.secret, "credential_revoked", Some(&client)).await;
     world.login(&id, &short.secret).await.expect("it has not expired yet");
-    world.clock.set(end.before(seconds(60)));
+    // Within its last second no token could be given for it.
+    world.clock.set(end.before(seconds(60)).before(millis(1)));
+    refused(&world, &id, &short.secret, "credential_expired", Some(&client)).await;
     refused(&world, &id, &short.secret, "credential_expired", Some(&client)).await;
     for (status, reason) in [(SwitchableStatus::Suspended, Some("agent_suspended")), (SwitchableStatus::Active, None)] {
         let by = world.allowed(&admin, "updateAgent", Some(client.agent.id)).await;
@@ -200,6 +202,51 @@ async fn legacy_credentials_end_like_others() {
     assert_eq!(credential.secret.backend().as_str(), "digest");
     world.legacy.refresh(world.store.as_ref(), &world.ambient).await.unwrap();
     refused(&world, &id, LEGACY_SECRET, "malformed_secret", None).await;
+}
+
+#[tokio::test]
+async fn what_stands_against_an_agent_costs_no_hash() {
+    let world = World::new().await;
+    let client = world.client("team-a", &["data:read"]).await;
+    let id = client.agent.id.to_string();
+    import(&world, &client, None).await;
+    let admin = world.admin().await;
+    let by = world.allowed(&admin, "updateAgent", Some(client.agent.id)).await;
+    let change = AgentChange { status: Some(SwitchableStatus::Suspended), ..AgentChange::default() };
+    world.agents().update(&by, change, None).await.unwrap();
+    world.news().await;
+    world.verifier.take_calls();
+    refused(&world, &id, LEGACY_SECRET, "agent_suspended", Some(&client)).await;
+    let by = world.allowed(&admin, "decommissionAgent", Some(client.agent.id)).await;
+    world.agents().decommission(&by, None).await.unwrap();
+    world.news().await;
+    refused(&world, &id, LEGACY_SECRET, "agent_decommissioned", Some(&client)).await;
+    assert_eq!(world.verifier.take_calls(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_replaced_legacy_secret_works_through_its_grace_and_no_longer() {
+    let world = World::new().await;
+    let client = world.client("team-a", &["data:read"]).await;
+    let id = client.agent.id.to_string();
+    let legacy = import(&world, &client, None).await;
+    let by = world.allowed(&world.admin().await, "rotateCredential", Some(client.agent.id)).await;
+    let rotation = Rotation { grace: seconds(600), ..Rotation::default() };
+    let rotated = world.credentials().rotate(&by, legacy.id, rotation, None).await.unwrap();
+    world.clock.advance(seconds(600) - millis(1));
+    world.legacy.refresh(world.store.as_ref(), &world.ambient).await.unwrap();
+    for secret in [LEGACY_SECRET, rotated.secret.expose()] {
+        let (caller, credential) = world.login(&id, secret).await.expect("both work");
+        assert_eq!((caller.credential_id, credential.secret.backend().as_str()), (legacy.id, "digest"));
+    }
+    world.news().await;
+    world.clock.advance(millis(1));
+    let late = world.login(&id, LEGACY_SECRET).await;
+    assert!(matches!(late, Err(ClientError::Failed)), "{late:?}");
+    assert_eq!(world.only_news().await.reason.as_deref(), Some("bad_secret"));
+    world.legacy.refresh(world.store.as_ref(), &world.ambient).await.unwrap();
+    assert!(!world.legacy.is_there());
+    world.login(&id, rotated.secret.expose()).await.unwrap();
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use agentidp_core::domain::agent::{AgentChange, SwitchableStatus};
 use agentidp_core::domain::audit::Action;
 use agentidp_core::domain::caller::Caller;
 use agentidp_core::domain::credential::{
-    Backend, Credential, CredentialStatus, InvalidTransition, MAX_ACTIVE_CREDENTIALS, Rotation,
+    Backend, Credential, CredentialStatus, InvalidTransition, MAX_ACTIVE_CREDENTIALS, MAX_GRACED_SECRETS, Rotation,
 };
 use agentidp_core::domain::idempotency::{Once, StoredResponse};
 use agentidp_core::domain::ids::CredentialId;
@@ -213,6 +213,28 @@ async fn an_expired_credential_is_rotated_only_with_a_new_end() {
     let later = Rotation { expires_at: Some(end.after(seconds(60))), ..Rotation::default() };
     let rotated = world.credentials().rotate(&by, short.credential.id, later, None).await.unwrap();
     assert_eq!(rotated.credential.status(world.clock.now()), CredentialStatus::Active);
+}
+
+#[tokio::test]
+async fn what_is_in_its_grace_and_what_comes_back_is_bounded() {
+    let (world, _, client, by) = scene("rotateCredential").await;
+    let end = world.now().after(seconds(60));
+    let short = world.credential(&client.agent, Some(end)).await;
+    for _ in 0..MAX_GRACED_SECRETS {
+        world.credentials().rotate(&by, client.credential.id, grace(600), None).await.unwrap();
+    }
+    world.clock.set(end);
+    for _ in 1..MAX_ACTIVE_CREDENTIALS {
+        world.credentials().generate(&by, None, None).await.unwrap();
+    }
+    world.news().await;
+    let refused = world.credentials().rotate(&by, client.credential.id, grace(1), None).await;
+    assert!(matches!(refused, Err(CredentialError::Refused(InvalidTransition::TooManyGraced))), "{refused:?}");
+    let revival = Rotation { expires_at: Some(end.after(seconds(60))), ..Rotation::default() };
+    let refused = world.credentials().rotate(&by, short.credential.id, revival, None).await;
+    assert!(matches!(refused, Err(CredentialError::LimitReached)), "ten others are active: {refused:?}");
+    assert_eq!((world.news().await, world.recall(&short.credential).await), (vec![], short.credential));
+    world.credentials().rotate(&by, client.credential.id, grace(0), None).await.expect("an end of all graces");
 }
 
 #[tokio::test]

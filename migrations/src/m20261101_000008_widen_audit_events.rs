@@ -29,6 +29,8 @@ impl MigrationTrait for Migration {
             // The events that an owner may see. With the primary key and the two indexes from before it is all that
             // the issue of a token, the commonest event, has to touch.
             "CREATE INDEX audit_events_by_owner ON audit_events (owner, occurred_at, id)",
+            // What one owner may read about an agent: how much others may must not show in the time that it takes.
+            "CREATE INDEX audit_events_by_agent_owner ON audit_events (agent_id, owner, occurred_at, id)",
             // What is looked for among many issued tokens: other actions, and failures. The same condition in two
             // spellings, because SQLite would take the first index for a question that the second answers better.
             "CREATE INDEX audit_events_by_action ON audit_events (action, occurred_at, id) WHERE action NOT IN ('token.issued')",

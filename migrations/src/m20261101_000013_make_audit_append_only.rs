@@ -30,6 +30,9 @@ impl MigrationTrait for Migration {
     }
 }
 
+/// The last day is that before the newest event, but no later than the database's own clock says: an event that was made
+/// up in the future must not make the present old.
+///
 /// SQLite runs no DELETE trigger for the rows that INSERT OR REPLACE removes, hence the trigger on INSERT.
 const SQLITE: [&str; 5] = [
     "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
@@ -42,7 +45,8 @@ const SQLITE: [&str; 5] = [
      BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END",
     "CREATE TRIGGER audit_retention_update BEFORE UPDATE ON audit_retention
      WHEN NEW.prune_before > 0
-       AND NEW.prune_before > COALESCE((SELECT MAX(occurred_at) FROM audit_events), 0) - 86400000
+       AND NEW.prune_before
+         > MIN(COALESCE((SELECT MAX(occurred_at) FROM audit_events), 0), unixepoch('now') * 1000) - 86400000
      BEGIN SELECT RAISE(ABORT, 'the last day of audit_events is kept'); END",
     "CREATE TRIGGER audit_retention_insert BEFORE INSERT ON audit_retention
      WHEN NEW.prune_before <> 0
@@ -70,7 +74,8 @@ const POSTGRES: [&str; 7] = [
          RAISE EXCEPTION 'audit_retention begins at 0' USING ERRCODE = 'insufficient_privilege';
        END IF;
        EXECUTE format('SELECT MAX(occurred_at) FROM %I.audit_events', TG_TABLE_SCHEMA) INTO newest;
-       IF NEW.prune_before > 0 AND NEW.prune_before > COALESCE(newest, 0) - 86400000 THEN
+       newest := LEAST(COALESCE(newest, 0), (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint);
+       IF NEW.prune_before > 0 AND NEW.prune_before > newest - 86400000 THEN
          RAISE EXCEPTION 'the last day of audit_events is kept' USING ERRCODE = 'insufficient_privilege';
        END IF;
        RETURN NEW;

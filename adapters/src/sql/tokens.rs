@@ -57,6 +57,15 @@ impl TokenStore for SqlStore {
         .await
     }
 
+    async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError> {
+        self.within(async {
+            let tx = self.begin().await?;
+            move_last_use(&tx, credential, at).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
     async fn revoke(&self, revocation: &Revocation, event: &AuditEvent) -> Result<(), StoreError> {
         self.within(async {
             let row = token_revocations::ActiveModel {

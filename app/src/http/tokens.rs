@@ -157,7 +157,7 @@ impl Call {
         self.must_not_be_blocked().await?;
         match &self.presented {
             Ok(Presented::Client { id, secret, basic }) => self.authenticated(id, secret, *basic).await,
-            Ok(Presented::Bearer(_)) => Err(self.count_failure(invalid_client(false)).await),
+            Ok(Presented::Bearer(_)) => Err(self.not_presented(&invalid_client(false)).await),
             Err(failure) => Err(self.not_presented(failure).await),
         }
     }
@@ -166,7 +166,11 @@ impl Call {
     async fn caller(&self) -> Result<Caller, Failure> {
         self.must_not_be_blocked().await?;
         match &self.presented {
-            Ok(Presented::Client { id, secret, basic }) => Ok(self.authenticated(id, secret, *basic).await?.0),
+            Ok(Presented::Client { id, secret, basic }) => {
+                let (caller, credential) = self.authenticated(id, secret, *basic).await?;
+                self.state.clients.note_use(&credential).await.map_err(Failure::unavailable)?;
+                Ok(caller)
+            }
             Ok(Presented::Bearer(token)) => match bearer(&self.state, token, &self.notes).await {
                 Err(failure) if failure.code == Code::Unauthorized => Err(self.count_failure(failure).await),
                 other => other,
@@ -175,13 +179,20 @@ impl Call {
         }
     }
 
+    /// What a request without client authentication, or with one that cannot be read, answers.
     async fn not_presented(&self, failure: &Failure) -> Failure {
         let again = Failure {
             challenge: failure.challenge,
             fields: failure.fields.clone(),
             ..Failure::new(failure.code, failure.message.clone())
         };
-        if again.code == Code::InvalidClient { self.count_failure(again).await } else { again }
+        if again.code != Code::InvalidClient {
+            return again;
+        }
+        match self.state.access.note_failure("no_client_authentication", None, &self.notes.context).await {
+            Ok(()) => self.count_failure(again).await,
+            Err(error) => Failure::unavailable(error),
+        }
     }
 
     async fn authenticated(

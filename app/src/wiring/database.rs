@@ -1,9 +1,12 @@
 //! The database: opened, and current.
 
-use super::{StartError, make_folder};
+use super::{StartError, file_error, make_folder};
 use crate::config::DatabaseUrl;
 use agentidp_adapters::sql::{self, SqlStore};
 use secrecy::ExposeSecret;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Opens the database. The folder of a SQLite file is made, for its owner alone.
@@ -13,6 +16,9 @@ use std::sync::Arc;
 pub async fn open_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
     if let Some(folder) = url.folder() {
         make_folder(folder)?;
+    }
+    if let DatabaseUrl::Sqlite(path) = url {
+        make_private(path)?;
     }
     let text = url.connection_string();
     Ok(Arc::new(sql::connect(text.expose_secret(), &sql::Options::default()).await?))
@@ -34,4 +40,10 @@ pub async fn open_current_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, Star
         );
     }
     Ok(store)
+}
+
+/// Makes an empty database file for its owner alone; SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> Result<(), StartError> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(drop).map_err(|source| file_error(path, source))
 }

@@ -9,7 +9,7 @@ use agentidp_core::domain::key::StoredKey;
 use agentidp_core::ports::storage::KeyStore;
 use agentidp_core::services::Ambient;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError
                 make_key_file(path)?;
             }
             let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
+            must_be_private(path)?;
             let key: crate::config::MasterKey = text.parse().map_err(|problem| bad_key_file(path, problem))?;
             MasterKey::from_bytes(key.expose())?
         }
@@ -33,8 +34,18 @@ pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError
     Ok(MasterKeys { current, previous })
 }
 
-fn bad_key_file(path: &Path, problem: String) -> StartError {
-    file_error(path, std::io::Error::new(std::io::ErrorKind::InvalidData, problem))
+fn bad_key_file(path: &Path, problem: impl Into<String>) -> StartError {
+    StartError::BadKeyFile { path: path.display().to_string(), problem: problem.into() }
+}
+
+/// A key that others can read is no secret.
+fn must_be_private(path: &Path) -> Result<(), StartError> {
+    let file = std::fs::metadata(path).map_err(|source| file_error(path, source))?;
+    if file.permissions().mode() & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(bad_key_file(path, "can be read by others; `chmod 600` it, and replace the key if somebody may have"))
+    }
 }
 
 fn make_key_file(path: &Path) -> Result<(), StartError> {

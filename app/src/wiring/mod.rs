@@ -72,6 +72,8 @@ pub enum StartError {
     Keys(#[from] KeyError),
     #[error("secrets cannot be verified: {0}")]
     Secrets(#[from] SecretError),
+    #[error("the master key file `{path}` {problem}")]
+    BadKeyFile { path: String, problem: String },
     #[error("`{path}`: {source}")]
     File { path: String, source: std::io::Error },
     #[error("the API document cannot be made: {0}")]

@@ -14,6 +14,7 @@ mod attacker_oracles;
 mod attacker_replays;
 mod concurrency;
 mod forged;
+mod legacy;
 mod main_job;
 mod negative;
 mod negative_api;

@@ -2,6 +2,7 @@
 
 use crate::harness::{Place, token};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 // Made by libxcrypt.
 const SECRET: &str = "correct horse battery staple";
@@ -51,6 +52,21 @@ fn hashes_are_taken_over_once_and_work() {
     assert_eq!(token(&url, &id, "correct horse").0, 401);
     let log = server.terminate().stderr;
     assert!(!log.contains(SECRET) && !log.contains(HASH), "{log}");
+}
+
+#[test]
+fn a_running_server_notices_within_seconds() {
+    let (place, id) = prepared();
+    let mut server = place.start(&["serve"]);
+    let url = server.url();
+    assert_eq!(token(&url, &id, SECRET).0, 401);
+    let file = place.write("old.jsonl", &lines(&[json!({"clientId": id, "secretHash": HASH})]));
+    place.done(&["credentials", "import", &file]);
+    let start = Instant::now();
+    while token(&url, &id, SECRET).0 != 200 {
+        assert!(start.elapsed() < Duration::from_secs(8), "it reads the changes at least every four seconds");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// Most replaced secrets of a credential that are in their grace at a time: each is tried before a secret is wrong.
 pub const MAX_GRACED_SECRETS: usize = 10;
 
+const USE_IS_EXACT_TO: Duration = Duration::from_secs(60);
+
 /// Most active credentials that an agent may have.
 pub const MAX_ACTIVE_CREDENTIALS: u32 = 10;
 
@@ -156,6 +158,11 @@ impl Credential {
     /// Whether a token of at least a second can still be given for it: tokens never outlive their credential.
     pub fn outlasts_this_second(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|expiry| expiry.unix_seconds() > now.unix_seconds())
+    }
+
+    /// Whether a use at `now` moves `last_used_at`, which is exact to a minute: not every use writes a row.
+    pub fn use_is_to_be_noted(&self, now: Timestamp) -> bool {
+        self.last_used_at.is_none_or(|noted| now.since(noted) >= USE_IS_EXACT_TO)
     }
 
     /// When it was revoked.

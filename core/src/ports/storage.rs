@@ -138,7 +138,7 @@ pub trait CredentialStore: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct Issue {
     pub event: AuditEvent,
-    /// The credential whose `last_used_at` moves to the event's time, and the one to update if it is old enough.
+    /// The credential whose `last_used_at` moves to the event's time, unless it is less than a minute older.
     pub used: Option<CredentialId>,
     /// Most tokens of the agent in the calendar month of the event.
     pub monthly_quota: Option<u32>,
@@ -169,6 +169,9 @@ pub trait TokenStore: Send + Sync {
     /// Records the issue of a token. A quota that is used up MUST be [`StoreError::LimitReached`], however many ask at
     /// once; then nothing is recorded.
     async fn record_issue(&self, issue: &Issue) -> Result<(), StoreError>;
+
+    /// Moves `last_used_at` of the credential to `at`, unless it is less than a minute older: for uses that issue nothing.
+    async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError>;
 
     /// Records a revocation. Revoking again MUST succeed and keep the first record; the event is written each time.
     async fn revoke(&self, revocation: &Revocation, event: &AuditEvent) -> Result<(), StoreError>;

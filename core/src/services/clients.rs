@@ -2,7 +2,7 @@
 
 use super::Ambient;
 use super::access::AccessService;
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, AgentStatus};
 use crate::domain::caller::{Caller, RequestContext, TokenType};
 use crate::domain::credential::{Backend, Credential, CredentialStatus};
 use crate::domain::ids::{AgentId, CredentialId};
@@ -84,6 +84,15 @@ impl ClientService {
         }
     }
 
+    /// Notes that the credential was used for something that issues no token; an issue is noted with its own record.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn note_use(&self, credential: &Credential) -> Result<(), StoreError> {
+        let now = self.ambient.clock.now();
+        if credential.use_is_to_be_noted(now) { self.tokens.note_use(credential.id, now).await } else { Ok(()) }
+    }
+
     async fn find(&self, client_id: &str, secret: &PresentedSecret) -> Found<(Agent, Credential)> {
         let legacy = secret.credential().is_none() && self.legacy.is_there() && secret.may_be_legacy();
         if secret.credential().is_none() && !legacy {
@@ -120,6 +129,10 @@ impl ClientService {
         let Some((agent, credentials)) = self.credentials.legacy(id).await? else {
             return Ok(Err(Failure { reason: "unknown_client", agent: None }));
         };
+        // As with a secret made here: what stands against the agent is told first, and costs no hash.
+        if let Some(reason) = against(&agent) {
+            return Ok(Err(Failure { reason, agent: Some(agent) }));
+        }
         let mut reason = "bad_secret";
         for credential in credentials {
             if self.matches(&credential, secret, true).await? {
@@ -155,23 +168,27 @@ impl ClientService {
     }
 
     fn may_authenticate(&self, agent: &Agent, credential: &Credential) -> Result<(), Failure> {
-        use crate::domain::agent::AgentStatus;
         let now = self.ambient.clock.now();
-        let reason = match (agent.status, credential.status(now)) {
-            (AgentStatus::Suspended, _) => "agent_suspended",
-            (AgentStatus::Decommissioned, _) => "agent_decommissioned",
-            (_, CredentialStatus::Revoked) => "credential_revoked",
-            (_, CredentialStatus::Expired) => "credential_expired",
-            (AgentStatus::Active, CredentialStatus::Active) if !credential.outlasts_this_second(now) => {
-                "credential_expired"
-            }
-            (AgentStatus::Active, CredentialStatus::Active) => return Ok(()),
-        };
-        Err(Failure { reason, agent: Some(agent.clone()) })
+        let reason = against(agent).or(match credential.status(now) {
+            CredentialStatus::Revoked => Some("credential_revoked"),
+            CredentialStatus::Expired => Some("credential_expired"),
+            CredentialStatus::Active if !credential.outlasts_this_second(now) => Some("credential_expired"),
+            CredentialStatus::Active => None,
+        });
+        reason.map_or(Ok(()), |reason| Err(Failure { reason, agent: Some(agent.clone()) }))
     }
 
     fn caller(&self, agent: Agent, credential: &Credential) -> Caller {
         let scopes = agent.capabilities.default_scopes();
         Caller { agent, credential_id: credential.id, scopes, claims: None, token_type: TokenType::Client }
+    }
+}
+
+/// What keeps every client of the agent out.
+fn against(agent: &Agent) -> Option<&'static str> {
+    match agent.status {
+        AgentStatus::Active => None,
+        AgentStatus::Suspended => Some("agent_suspended"),
+        AgentStatus::Decommissioned => Some("agent_decommissioned"),
     }
 }

@@ -9,9 +9,11 @@ use crate::domain::json::Json;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Most kinds that are told apart within a minute; what comes beyond is counted by its action alone, as an event about
-/// nobody: its count is of many agents, and none of their owners may take it for its own.
+/// Most kinds that are told apart within a minute, of events about an agent; what comes beyond is counted by its action
+/// alone, as an event about nobody: its count is of many agents, and none of their owners may take it for its own.
 const MAX_KINDS: usize = 10_000;
+/// The same of events about nobody. Anyone can make them, so they are few, and leave the others their room.
+const MAX_ANONYMOUS_KINDS: usize = 1_000;
 /// The member of a count's metadata that says how many events it stands for.
 const COUNT: &str = "count";
 
@@ -50,6 +52,8 @@ pub struct Tally {
 #[derive(Default)]
 struct State {
     counts: HashMap<Kind, Counted>,
+    /// Of events about nobody.
+    anonymous: HashMap<Kind, Counted>,
     /// Counts that could not be written yet.
     owed: Vec<AuditEvent>,
 }
@@ -59,8 +63,9 @@ impl Tally {
     /// this minute, and before it the count of the last minute, with the id `spare`.
     pub fn note(&self, kind: Kind, event: AuditEvent, spare: EventId) -> Vec<AuditEvent> {
         let minute = minute_of(&event);
-        let counts = &mut self.state().counts;
-        let (kind, event) = if counts.len() >= MAX_KINDS && !counts.contains_key(&kind) {
+        let mut state = self.state();
+        let (counts, room) = state.room(&event);
+        let (kind, event) = if counts.len() >= room && !counts.contains_key(&kind) {
             (Kind::beyond(&event), about_many(event))
         } else {
             (kind, event)
@@ -85,7 +90,8 @@ impl Tally {
         let mut state = self.state();
         // Beyond the bound it was noted among the others.
         let beyond = unwritten.last().map(Kind::beyond).unwrap_or_default();
-        let counted = state.counts.remove(kind).or_else(|| state.counts.remove(&beyond));
+        let (counted, anonymous) = (state.counts.remove(kind), state.anonymous.remove(kind));
+        let counted = counted.or(anonymous).or_else(|| state.counts.remove(&beyond));
         let counted = counted.and_then(|counted| counted.summary(spare));
         let summaries = unwritten.into_iter().filter(|event| event.metadata.get(COUNT).is_some());
         state.owe(summaries.chain(counted));
@@ -102,10 +108,11 @@ impl Tally {
         let mut state = self.state();
         let owed = std::mem::take(&mut state.owed).into_iter();
         let mut due: Vec<_> = owed.map(|event| AuditEvent { id: new_id(), ..event }).collect();
-        let counts = &mut state.counts;
-        let over: Vec<Kind> =
-            counts.iter().filter(|(_, counted)| counted.minute < minute).map(|(kind, _)| kind.clone()).collect();
-        due.extend(over.iter().filter_map(|kind| counts.remove(kind)?.summary(new_id())));
+        let State { counts, anonymous, .. } = &mut *state;
+        for counts in [counts, anonymous] {
+            let over = counts.extract_if(|_, counted| counted.minute < minute);
+            due.extend(over.filter_map(|(_, counted)| counted.summary(new_id())));
+        }
         due
     }
 
@@ -115,6 +122,14 @@ impl Tally {
 }
 
 impl State {
+    /// Where an event is counted, and how many kinds have room there.
+    fn room(&mut self, event: &AuditEvent) -> (&mut HashMap<Kind, Counted>, usize) {
+        match event.agent_id {
+            Some(_) => (&mut self.counts, MAX_KINDS),
+            None => (&mut self.anonymous, MAX_ANONYMOUS_KINDS),
+        }
+    }
+
     fn owe(&mut self, events: impl IntoIterator<Item = AuditEvent>) {
         self.owed.extend(events);
         self.owed.truncate(MAX_KINDS);

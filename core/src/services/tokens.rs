@@ -18,9 +18,6 @@ use crate::ports::tokens::{SignError, TokenSigner, TokenText, TokenVerifier};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// `last_used_at` of a credential is moved at most once in this time.
-const USE_IS_NOTED_EVERY: Duration = Duration::from_secs(60);
-
 /// The use-cases of tokens.
 pub struct TokenService {
     pub tokens: Arc<dyn TokenStore>,
@@ -112,7 +109,10 @@ impl TokenService {
         };
         let access = AccessRequest { body, ..access.clone() };
         let authorized = self.access.authorize(caller, &access, context).await?;
-        let scopes = granted(&authorized, asked, request.scopes.is_some())?;
+        let Some(scopes) = granted(&authorized, &asked, request.scopes.is_some()) else {
+            self.audit.write(self.withheld(&authorized, &asked)).await?;
+            return Err(IssueError::InvalidScope);
+        };
         let Some(claims) = self.claims(&authorized, credential, audience, scopes) else {
             self.access.note_failure("credential_expired", Some(&authorized.caller.agent), context).await?;
             return Err(IssueError::CredentialExpired);
@@ -121,6 +121,16 @@ impl TokenService {
         self.tokens.record_issue(&self.issue_record(&authorized, credential, &claims)).await?;
         let expires_in = claims.expires_at.since(claims.issued_at);
         Ok(IssuedToken { text, expires_in, scopes: claims.scopes })
+    }
+
+    fn withheld(&self, by: &Authorized, asked: &ScopeSet) -> AuditEvent {
+        let caller = &by.caller.agent;
+        let event = by.event(&self.ambient, Action::AuthzDenied).about(caller.id, &caller.owner);
+        event.failed("scope_withheld").with([
+            ("operation", Json::text(&by.input.operation)),
+            ("scope", Json::text(asked)),
+            ("input", by.input.to_json()),
+        ])
     }
 
     fn audience(&self, resources: &[String]) -> Result<Vec<String>, IssueError> {
@@ -173,8 +183,7 @@ impl TokenService {
             ("audience", Json::texts(&claims.audience)),
             ("expiresAt", Json::text(claims.expires_at)),
         ]);
-        let noted = |at: Timestamp| event.timestamp.since(at) < USE_IS_NOTED_EVERY;
-        let used = (!credential.last_used_at.is_some_and(noted)).then_some(credential.id);
+        let used = credential.use_is_to_be_noted(event.timestamp).then_some(credential.id);
         Issue { event, used, monthly_quota: self.monthly_quota }
     }
 
@@ -239,11 +248,11 @@ impl TokenService {
     }
 }
 
-/// What the policy grants of what was asked for. What was asked for by name is granted whole or not at all.
-fn granted(authorized: &Authorized, asked: ScopeSet, by_name: bool) -> Result<ScopeSet, IssueError> {
+/// What the policy grants of what was asked for; none if nothing is left, or less than was asked for by name.
+fn granted(authorized: &Authorized, asked: &ScopeSet, by_name: bool) -> Option<ScopeSet> {
     let scopes = match &authorized.decision.scopes {
         Some(granted) => asked.iter().filter(|scope| granted.contains(scope)).cloned().collect(),
         None => asked.clone(),
     };
-    if scopes.is_empty() || (by_name && scopes != asked) { Err(IssueError::InvalidScope) } else { Ok(scopes) }
+    (!scopes.is_empty() && (!by_name || scopes == *asked)).then_some(scopes)
 }

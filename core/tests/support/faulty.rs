@@ -162,6 +162,10 @@ impl<T: TokenStore> TokenStore for Faulty<T> {
         self.store("tokens.record_issue")?.record_issue(issue).await
     }
 
+    async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError> {
+        self.store("tokens.note_use")?.note_use(credential, at).await
+    }
+
     async fn revoke(&self, revocation: &Revocation, event: &AuditEvent) -> Result<(), StoreError> {
         self.store("tokens.revoke")?.revoke(revocation, event).await
     }

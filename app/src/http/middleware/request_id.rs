@@ -64,16 +64,20 @@ fn client_address(peer: &RemoteAddr, headers: &HeaderMap, proxies: &[IpNet]) -> 
         return Some(peer);
     }
     let mut nearest = peer;
-    let values: Vec<&str> = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
-    for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
+    let values: Vec<&[u8]> = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+    for hop in values.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
         // What cannot be read ends the chain: everything left of it is hearsay.
-        let Ok(hop) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(hop) = address_of(hop) else { break };
         nearest = hop.to_canonical();
         if !trusted(&nearest) {
             break;
         }
     }
     Some(nearest)
+}
+
+fn address_of(hop: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(hop).ok()?.trim().parse().ok()
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<String> {
@@ -88,7 +92,7 @@ mod tests {
     fn address(peer: &str, forwarded: &[&str], proxies: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(FORWARDED_FOR, value.parse().unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let proxies: Vec<IpNet> = proxies.iter().map(|text| text.parse().unwrap()).collect();
         let peer = RemoteAddr(Addr::SocketAddr(format!("{peer}:1").parse().unwrap()));
@@ -108,6 +112,8 @@ mod tests {
         assert_eq!(address("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"], &proxies), "198.51.100.7");
         assert_eq!(address("10.0.0.1", &["1.1.1.1", "198.51.100.7", "10.0.0.2"], &proxies), "198.51.100.7");
         assert_eq!(address("10.0.0.1", &["1.1.1.1, junk, 10.0.0.2"], &proxies), "10.0.0.2");
+        assert_eq!(address("10.0.0.1", &["9.9.9.9", "\u{ff}, 198.51.100.2"], &proxies), "198.51.100.2");
+        assert_eq!(address("10.0.0.1", &["9.9.9.9", "\u{ff}, 10.0.0.2"], &proxies), "10.0.0.2");
         assert_eq!(address("10.0.0.1", &[], &proxies), "10.0.0.1");
         assert_eq!(address("[::ffff:10.0.0.1]", &["2001:db8::1"], &proxies), "2001:db8::1");
     }

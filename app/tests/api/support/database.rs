@@ -39,6 +39,21 @@ impl TestDatabase {
         Self(Arc::clone(&self.0))
     }
 
+    /// Runs SQL that is written for SQLite; PostgreSQL reads its binary values without the X.
+    pub fn execute(&self, sql: &str) {
+        match self.0.as_ref() {
+            Kept::Sqlite(folder) => {
+                let file = folder.path().join("agentidp.db");
+                // The words before keep a comment at the beginning from being read as an option.
+                let output =
+                    Command::new("sqlite3").arg("-bail").arg(file).arg(format!("BEGIN; {sql}; COMMIT")).output();
+                let output = output.expect("sqlite3 is there; scripts/setup-test installs it");
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            }
+            Kept::Postgres { .. } => psql(&self.url(), &sql.replace("X'", "'")),
+        }
+    }
+
     pub fn url(&self) -> String {
         match self.0.as_ref() {
             Kept::Sqlite(folder) => format!("sqlite://{}", folder.path().join("agentidp.db").display()),

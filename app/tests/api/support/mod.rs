@@ -19,6 +19,7 @@ use agentidp::wiring;
 use agentidp_core::domain::credential::SecretRef;
 use agentidp_core::services::import::LegacyCredential;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -70,7 +71,11 @@ impl TestApp {
 
     /// Starts with settings of the test's own.
     pub async fn start_with(database: Database, settings: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::make(database).await;
+        Self::start_on(TestDatabase::make(database).await, settings).await
+    }
+
+    /// Starts over a database that is there already.
+    pub async fn start_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut app = Self { url: String::new(), admin: Client::nobody(), database, settings, stop: None };
         app.serve().await;
@@ -78,11 +83,21 @@ impl TestApp {
     }
 
     fn config(&self) -> Config {
-        let mut env = vec![("DATABASE_URL".to_owned(), self.database.url()), ("PORT".to_owned(), "0".to_owned())];
+        Self::config_of(&self.database, &self.settings)
+    }
+
+    /// The settings of a server over the database.
+    pub fn config_of(database: &TestDatabase, settings: &[(String, String)]) -> Config {
+        let mut env = vec![("DATABASE_URL".to_owned(), database.url()), ("PORT".to_owned(), "0".to_owned())];
         env.extend(DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        env.extend(self.settings.iter().cloned());
+        env.extend(settings.iter().cloned());
         // A later one takes the place of an earlier one of the same name.
         Config::load(&Profile::Dev { data_dir: None, port: None }, &Source::of_env(env)).expect("the settings are good")
+    }
+
+    /// The server's database, opened beside it.
+    pub async fn store(&self) -> Arc<agentidp_adapters::sql::SqlStore> {
+        wiring::open_store(&self.config().database.url).await.unwrap()
     }
 
     async fn serve(&mut self) {
@@ -173,8 +188,7 @@ impl TestApp {
 
     /// Takes over a bcrypt hash for an agent, as `agentidp credentials import` does.
     pub async fn import(&self, agent_id: &str, hash: &str) {
-        let config = self.config();
-        let store = wiring::open_store(&config.database.url).await.unwrap();
+        let store = self.store().await;
         let legacy = LegacyCredential {
             agent_id: agent_id.parse().unwrap(),
             credential_id: None,

@@ -136,6 +136,7 @@ macro_rules! storage_contract {
                 standing_tells_all_at_once,
                 standing_is_none_for_strangers,
                 an_issue_is_recorded_and_moves_the_last_use,
+                a_use_without_an_issue_moves_the_last_use,
                 a_quota_ends_within_its_month,
                 a_quota_holds_under_parallel_issues,
                 revoking_again_keeps_the_first_record,

@@ -71,6 +71,15 @@ pub async fn an_issue_is_recorded_and_moves_the_last_use(stores: &Stores) {
     }
 }
 
+pub async fn a_use_without_an_issue_moves_the_last_use(stores: &Stores) {
+    let (agent, credential) = client(stores).await;
+    for (millis, last) in [(100, 100), (60_099, 100), (60_100, 60_100), (50, 60_100)] {
+        stores.tokens.note_use(credential.id, at(millis)).await.unwrap();
+        let found = stores.credentials.find(agent.id, credential.id).await.unwrap().unwrap();
+        assert_eq!((found.last_used_at, found.revision), (Some(at(last)), credential.revision), "at {millis}");
+    }
+}
+
 pub async fn a_quota_ends_within_its_month(stores: &Stores) {
     let (one, other) = (agent(1), agent(2));
     for _ in 0..2 {
