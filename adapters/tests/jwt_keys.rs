@@ -141,7 +141,7 @@ fn a_key_does_not_open_under_another_master_key() {
     assert!(unknown.to_string().contains("MASTER_KEY_PREVIOUS") && unknown.to_string().contains(sealing(1).key_id()));
     let wrong = open(&row, SealingKey::new(sealing(1).key_id(), &[2; 32]));
     assert!(matches!(wrong, KeyError::DoesNotOpen { .. }));
-    assert!(wrong.to_string().contains(&format!("agentidp keys revoke {}", row.kid)));
+    assert!(wrong.to_string().contains(&row.kid) && wrong.to_string().contains("restore the row"));
     let both = [sealing(2), sealing(1)];
     assert!(KeyRing::open(vec![row.clone()], &both, ISSUER, clock.clone()).is_ok(), "the previous key is read");
     let dead = revoked(&row, clock.now());

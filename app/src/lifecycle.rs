@@ -1,11 +1,16 @@
 //! A server's life: serve, work in the background, stop when told to.
 
 use crate::http;
+use crate::telemetry::causes;
 use crate::wiring::{Background, System};
+use agentidp_core::ports::storage::StoreError;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// What other processes changed is learnt this often.
@@ -22,11 +27,16 @@ const PURGE: Duration = Duration::from_secs(60 * 60);
 pub async fn run(listener: TcpListener, system: System) -> std::io::Result<()> {
     let stop = stop_signal()?;
     let background = system.background.clone();
-    let jobs = tokio::spawn(work(background.clone()));
+    let (stopped, jobs) = start_jobs(&background);
     http::server::serve(listener, http::endpoint(system.state), stop).await;
-    jobs.abort();
+    drop(stopped);
+    for job in jobs {
+        if let Err(error) = job.await {
+            tracing::error!(cause = %error, "a background job ended badly");
+        }
+    }
     if let Err(error) = background.audit.flush_counts(true).await {
-        tracing::error!(cause = %error, "counted audit events could not be written");
+        tracing::error!(cause = causes(&error), "counted audit events could not be written");
     }
     tracing::info!("stopped");
     Ok(())
@@ -44,21 +54,39 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn work(background: Background) {
-    let every = |period| {
-        let mut ticks = interval(period);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks
+type Work = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// Starts what runs from time to time, each by itself, so that a long one holds up no other. Each ends, after the run
+/// that it is in, when the sender is dropped.
+fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>>) {
+    let (stopped, stop) = watch::channel(());
+    let job = |name: &'static str, period: Duration, work: fn(Background) -> Work| {
+        tokio::spawn(repeat(name, period, background.clone(), work, stop.clone()))
     };
-    let (mut refresh, mut flush, mut purge) = (every(REFRESH), every(FLUSH), every(PURGE));
+    let jobs = vec![
+        job("refresh", REFRESH, |background| Box::pin(async move { background.refresh_legacy().await })),
+        job("flush", FLUSH, |background| Box::pin(async move { background.audit.flush_counts(false).await })),
+        job("purge", PURGE, |background| Box::pin(async move { background.purge().await })),
+    ];
+    (stopped, jobs)
+}
+
+async fn repeat(
+    name: &'static str,
+    period: Duration,
+    background: Background,
+    work: fn(Background) -> Work,
+    mut stop: watch::Receiver<()>,
+) {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let (what, result) = tokio::select! {
-            _ = refresh.tick() => ("refresh", background.refresh_legacy().await),
-            _ = flush.tick() => ("flush", background.audit.flush_counts(false).await),
-            _ = purge.tick() => ("purge", background.purge().await),
-        };
-        if let Err(error) = result {
-            tracing::error!(job = what, cause = %error, "a background job failed, it runs again");
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.changed() => return,
+        }
+        if let Err(error) = work(background.clone()).await {
+            tracing::error!(job = name, cause = causes(&error), "a background job failed, it runs again");
         }
     }
 }

@@ -135,7 +135,7 @@ async fn ten_credentials_are_active_at_most() {
     world.credentials().generate(&by, None, None).await.expect("a revoked one does not count");
     let active = world.credentials().list(&by, Some(CredentialStatus::Active), page()).await.unwrap();
     assert_eq!(active.items.len(), 10);
-    let mut counts = world.credentials().count().await.unwrap();
+    let mut counts = CredentialStore::count(world.store.inner.as_ref(), world.now()).await.unwrap();
     counts.sort_unstable();
     let digests = |status, count| (Backend::Digest, status, count);
     // The administrator has one too.
@@ -320,8 +320,6 @@ async fn a_database_that_is_away_changes_nothing() {
     world.breaks_cleanly(async || world.credentials().rotate(&by, id, grace(9), None).await, unavailable).await;
     world.breaks_cleanly(async || world.credentials().list(&by, None, page()).await, unavailable).await;
     world.breaks_cleanly(async || world.credentials().revoke(&by, id, None).await, unavailable).await;
-    let away = |error: &StoreError| matches!(error, StoreError::Unavailable(_));
-    world.breaks_cleanly(async || world.credentials().count().await, away).await;
     let stored = CredentialStore::find(world.store.inner.as_ref(), client.agent.id, id).await.unwrap().unwrap();
     assert_eq!(stored.revision, 2);
 }

@@ -17,6 +17,7 @@ use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::policy::{Decision, Owners, Refusal};
 use agentidp_core::ports::storage::StoreError;
 use agentidp_core::services::access::AccessError;
+use agentidp_core::services::clients::ClientError;
 use agentidp_core::services::tokens::{IssueError, RevokeError, TokenRequest, TokenService};
 use std::sync::Arc;
 use support::doubles::{NoKey, Says, allowed, refused};
@@ -139,12 +140,16 @@ async fn no_token_outlives_its_credential() {
     let (caller, credential) = world.login(&short.agent.id.to_string(), &short.secret).await.unwrap();
     world.clock.set(Timestamp::from_unix_seconds(end.unix_seconds()));
     world.news().await;
-    let (request, context) = (support::ask("issueToken", None), support::context());
+    let context = support::context();
+    let request = support::ask("issueToken", None);
     let late = world.tokens().issue(caller, &credential, TokenRequest::default(), &request, &context).await;
     assert!(matches!(late, Err(IssueError::CredentialExpired)), "within the last second: {late:?}");
-    let event = world.only_news().await;
-    assert_eq!((event.action, event.reason.as_deref()), (Action::AuthFailed, Some("credential_expired")));
-    assert_eq!(event.agent_id, Some(client.agent.id));
+    let login = world.login(&short.agent.id.to_string(), &short.secret).await;
+    assert!(matches!(login, Err(ClientError::Failed)), "nor is it worth a login: {login:?}");
+    let news = world.news().await;
+    assert_eq!(news.len(), 1, "the second failure of the minute is counted: {news:?}");
+    assert_eq!(news[0].reason.as_deref(), Some("credential_expired"));
+    assert_eq!((news[0].action, news[0].agent_id), (Action::AuthFailed, Some(client.agent.id)));
 }
 
 #[tokio::test]

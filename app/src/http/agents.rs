@@ -33,10 +33,11 @@ impl AgentsApi {
         key: Idempotency,
         body: JsonBody<RegisterAgentRequest>,
     ) -> Result<Answer<201, Agent>, Failure> {
-        let new = new_agent(body.value)?;
         if let Some(first) = key.replay(state, &auth).await? {
             return Ok(first);
         }
+        let new = new_agent(body.value)?;
+        key.must_be_free(state, &auth).await?;
         match state.agents.register(&auth.0, new, key.once(&auth.0, &created)).await {
             Ok(agent) => Ok(Answer::fresh(created(&agent))),
             Err(error) => key.settle(state, &auth, error.into()).await,
@@ -76,10 +77,11 @@ impl AgentsApi {
         #[oai(name = "agentId")] _agent_id: Path<String>,
         body: JsonBody<UpdateAgentRequest>,
     ) -> Result<Answer<200, Agent>, Failure> {
-        let change = agent_change(body.value)?;
         if let Some(first) = key.replay(state, &auth).await? {
             return Ok(first);
         }
+        let change = agent_change(body.value)?;
+        key.must_be_free(state, &auth).await?;
         match state.agents.update(&auth.0, change, key.once(&auth.0, &read)).await {
             Ok(agent) => Ok(Answer::fresh(read(&agent))),
             Err(error) => key.settle(state, &auth, error.into()).await,
@@ -98,6 +100,7 @@ impl AgentsApi {
         if let Some(first) = key.replay(state, &auth).await? {
             return Ok(first);
         }
+        key.must_be_free(state, &auth).await?;
         match state.agents.decommission(&auth.0, key.once(&auth.0, &|_| nothing())).await {
             Ok(()) => Ok(Answer::done()),
             Err(error) => key.settle(state, &auth, error.into()).await,

@@ -5,8 +5,7 @@ use super::body::parse_json;
 use super::error::{Code, Failure};
 use super::operations::Operation;
 use super::state::AppState;
-use agentidp_core::domain::idempotency::{IdempotencyKey, Once, StoredResponse};
-use agentidp_core::ports::storage::StoreError;
+use agentidp_core::domain::idempotency::{IdempotencyKey, IdempotencyRecord, Once, StoredResponse};
 use agentidp_core::services::access::Authorized as Decided;
 use poem::http::header::{CONTENT_TYPE, LOCATION};
 use poem::http::{HeaderValue, StatusCode};
@@ -158,23 +157,37 @@ impl Idempotency {
         Some(Once { caller: by.caller.agent.id, key, fingerprint: self.fingerprint.clone(), present })
     }
 
-    /// The first answer under the caller's key, if there was one.
+    /// The first answer to this request under the caller's key, if there was one. Asked before the body is judged: what
+    /// was good once (a time that was in the future) is answered as it was then.
     ///
     /// # Errors
-    /// The key stands for another request, or the database is away.
+    /// The database is away.
     pub async fn replay<const STATUS: u16, T>(
         &self,
         state: &AppState,
         by: &Authorized,
     ) -> Result<Option<Answer<STATUS, T>>, Failure> {
+        let found = self.find(state, by).await?.filter(|record| record.fingerprint == self.fingerprint);
+        Ok(found.map(|record| Answer { response: record.response, replayed: true, body: PhantomData }))
+    }
+
+    /// Refuses a key that stands for another request. Asked once the body is known to be good.
+    ///
+    /// # Errors
+    /// It does, or the database is away.
+    pub async fn must_be_free(&self, state: &AppState, by: &Authorized) -> Result<(), Failure> {
+        match self.find(state, by).await? {
+            Some(record) if record.fingerprint != self.fingerprint => {
+                Err(Failure::new(Code::IdempotencyConflict, "this `Idempotency-Key` was used for another request"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn find(&self, state: &AppState, by: &Authorized) -> Result<Option<IdempotencyRecord>, Failure> {
         let Some(key) = &self.key else { return Ok(None) };
         let now = state.ambient.clock.now();
-        let found = state.idempotency.find(by.0.caller.agent.id, key, now).await;
-        let Some(record) = found.map_err(|error: StoreError| Failure::unavailable(error))? else { return Ok(None) };
-        if record.fingerprint != self.fingerprint {
-            return Err(Failure::new(Code::IdempotencyConflict, "this `Idempotency-Key` was used for another request"));
-        }
-        Ok(Some(Answer { response: record.response, replayed: true, body: PhantomData }))
+        state.idempotency.find(by.0.caller.agent.id, key, now).await.map_err(Failure::unavailable)
     }
 
     /// Ends a change that failed: its twin may have been the first, then that one's answer is the answer.
@@ -189,7 +202,7 @@ impl Idempotency {
     ) -> Result<Answer<STATUS, T>, Failure> {
         match self.replay(state, by).await? {
             Some(first) => Ok(first),
-            None => Err(failure),
+            None => self.must_be_free(state, by).await.and(Err(failure)),
         }
     }
 }

@@ -37,11 +37,12 @@ impl CredentialsApi {
         #[oai(name = "agentId")] _agent_id: Path<String>,
         body: JsonBody<GenerateCredentialRequest>,
     ) -> Result<Answer<201, CredentialWithSecret>, Failure> {
-        let now = state.ambient.clock.now();
-        let expires_at = expiry(body.value, now)?;
         if let Some(first) = key.replay(state, &auth).await? {
             return Ok(first);
         }
+        let now = state.ambient.clock.now();
+        let expires_at = expiry(body.value, now)?;
+        key.must_be_free(state, &auth).await?;
         let replay = move |credential: &domain::Credential| created(credential, now, None);
         match state.credentials.generate(&auth.0, expires_at, key.once(&auth.0, &replay)).await {
             Ok(WithSecret { credential, secret }) => {
@@ -80,11 +81,12 @@ impl CredentialsApi {
         #[oai(name = "credentialId")] credential_id: Path<String>,
         body: JsonBody<RotateCredentialRequest>,
     ) -> Result<Answer<200, CredentialWithSecret>, Failure> {
-        let now = state.ambient.clock.now();
-        let rotation = rotation(body.value, now)?;
         if let Some(first) = key.replay(state, &auth).await? {
             return Ok(first);
         }
+        let now = state.ambient.clock.now();
+        let rotation = rotation(body.value, now)?;
+        key.must_be_free(state, &auth).await?;
         let id = known(state, &auth, &credential_id.0).await?;
         let replay = move |credential: &domain::Credential| shown(credential, now, None);
         match state.credentials.rotate(&auth.0, id, rotation, key.once(&auth.0, &replay)).await {
@@ -111,6 +113,7 @@ impl CredentialsApi {
         if let Some(first) = key.replay(state, &auth).await? {
             return Ok(first);
         }
+        key.must_be_free(state, &auth).await?;
         let id = known(state, &auth, &credential_id.0).await?;
         match state.credentials.revoke(&auth.0, id, key.once(&auth.0, &|_| nothing())).await {
             Ok(()) => Ok(Answer::done()),

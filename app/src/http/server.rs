@@ -1,7 +1,9 @@
 //! The accept loop: caps on connections, deadlines for those who send nothing, a drain at the end.
+//!
+//! It speaks HTTP/1.1. Without TLS nobody negotiates HTTP/2, and finding out the version would read without a deadline.
 
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use poem::endpoint::BoxEndpoint;
 use poem::web::{LocalAddr, RemoteAddr};
@@ -17,7 +19,7 @@ use tokio::time::timeout;
 
 /// Most connections at a time.
 const MAX_CONNECTIONS: usize = 4_096;
-/// How long a client may take for its first byte, and for all headers of a request.
+/// How long a client may take for all headers of a request, silence before them included.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long running requests may take after the stop.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -69,10 +71,6 @@ async fn connection(
     endpoint: Arc<BoxEndpoint<'static, Response>>,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    // The version detection below reads without a timer: who stays silent is sent away here.
-    if !matches!(timeout(HEADER_DEADLINE, socket.peek(&mut [0; 1])).await, Ok(Ok(1..))) {
-        return;
-    }
     let _ = socket.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let endpoint = Arc::clone(&endpoint);
@@ -83,28 +81,18 @@ async fn connection(
             Ok::<http::Response<_>, Infallible>(endpoint.get_response(request).await.into())
         }
     });
-    let builder = builder();
-    let served = builder.serve_connection(TokioIo::new(socket), service).into_owned();
+    let served = http1().serve_connection(TokioIo::new(socket), service);
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!(cause = %error, "a connection ended early");
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn http1() -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
         .max_headers(64)
         .max_buf_size(MAX_HEADER_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(HEADER_DEADLINE))
-        .keep_alive_timeout(HEADER_DEADLINE)
-        .max_concurrent_streams(100)
-        .max_pending_accept_reset_streams(20)
-        .max_header_list_size(16 * 1024);
     builder
 }

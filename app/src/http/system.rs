@@ -4,6 +4,7 @@ use super::error::Failure;
 use super::middleware::request_id::untrusted_forwarding;
 use super::openapi::{self, viewer::Viewer};
 use super::state::AppState;
+use crate::telemetry::causes;
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
 use bytes::Bytes;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -119,6 +120,9 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
     let probe = state.health.database().await;
     let latency = u64::try_from(probe.latency.as_millis()).unwrap_or(u64::MAX);
     let up = probe.result.is_ok();
+    if let Err(error) = &probe.result {
+        tracing::warn!(cause = causes(error), "the database does not answer");
+    }
     let service = |up: bool, latency: u64| json!({"status": if up { "up" } else { "down" }, "latencyMs": latency});
     // Cache, secrets and policy of the embedded default live in this process: they are up while it answers.
     let mut body = json!({

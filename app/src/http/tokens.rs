@@ -6,11 +6,11 @@ use super::dto::token::{IntrospectionResponse, TokenResponse};
 use super::error::{Challenge, Code, Failure};
 use super::form::{Form, Presented, invalid_client, presented};
 use super::notes::Notes;
-use super::operations::Operation;
+use super::operations::{Access, Operation};
 use super::state::AppState;
 use agentidp_core::domain::caller::Caller;
 use agentidp_core::domain::credential::Credential;
-use agentidp_core::domain::rate::{PerMinute, RateDecision};
+use agentidp_core::domain::rate::RateDecision;
 use agentidp_core::domain::scope::ScopeSet;
 use agentidp_core::ports::policy::PolicyRequest;
 use agentidp_core::services::access::{AccessError, AccessRequest, Authorized};
@@ -36,7 +36,7 @@ impl TokensApi {
     async fn issue(&self, request: &Request) -> Result<Answer<200, TokenResponse>, Failure> {
         let call = Call::of(request).await?;
         let (caller, credential) = call.client().await?;
-        call.limit(&caller, "requests", call.state.limits.requests).await?;
+        call.limit(&caller).await?;
         let wanted = token_request(&call.form)?;
         let issued = call.state.tokens.issue(caller, &credential, wanted, &call.access(), &call.notes.context).await;
         match issued {
@@ -51,7 +51,7 @@ impl TokensApi {
     async fn introspect(&self, request: &Request) -> Result<Answer<200, IntrospectionResponse>, Failure> {
         let call = Call::of(request).await?;
         let caller = call.caller().await?;
-        call.limit(&caller, "introspections", call.state.limits.introspections).await?;
+        call.limit(&caller).await?;
         let by = call.authorize(caller).await?;
         let token = call.form.required("token")?;
         let claims = call.state.tokens.introspect(&by, token).await.map_err(Failure::unavailable)?;
@@ -63,7 +63,7 @@ impl TokensApi {
     async fn revoke(&self, request: &Request) -> Result<Answer<200, RevocationResponse>, Failure> {
         let call = Call::of(request).await?;
         let caller = call.caller().await?;
-        call.limit(&caller, "requests", call.state.limits.requests).await?;
+        call.limit(&caller).await?;
         let by = call.authorize(caller).await?;
         match call.state.tokens.revoke(&by, call.form.required("token")?).await {
             Ok(()) => Ok(Answer::new(&RevocationResponse {})),
@@ -107,11 +107,21 @@ impl Call {
             (presented, None) => presented,
             (presented, Some(bad)) => {
                 let call = Self { state, notes, operation, form, presented, start };
-                call.caller().await?;
-                return Err(bad);
+                return Err(call.refuse(bad).await?);
             }
         };
         Ok(Self { state, notes, operation, form, presented, start })
+    }
+
+    /// A bad form comes after authentication, limit and, unless it is of another type, the policy.
+    async fn refuse(&self, bad: Failure) -> Result<Failure, Failure> {
+        let for_client = self.operation.access == Access::Client;
+        let caller = if for_client { self.client().await?.0 } else { self.caller().await? };
+        self.limit(&caller).await?;
+        if !for_client && bad.code != Code::UnsupportedMediaType {
+            self.authorize(caller).await?;
+        }
+        Ok(bad)
     }
 
     fn source(&self) -> Option<String> {
@@ -197,7 +207,13 @@ impl Call {
         failure
     }
 
-    async fn limit(&self, caller: &Caller, kind: &str, most: Option<PerMinute>) -> Result<(), Failure> {
+    /// Introspection has a limit of its own.
+    async fn limit(&self, caller: &Caller) -> Result<(), Failure> {
+        let limits = self.state.limits;
+        let (kind, most) = match self.operation.id {
+            "introspectToken" => ("introspections", limits.introspections),
+            _ => ("requests", limits.requests),
+        };
         limit(&self.state, &self.notes, caller, kind, most).await
     }
 

@@ -25,11 +25,16 @@ pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError
                 make_key_file(path)?;
             }
             let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
-            text.trim().parse()?
+            let key: crate::config::MasterKey = text.parse().map_err(|problem| bad_key_file(path, problem))?;
+            MasterKey::from_bytes(key.expose())?
         }
     };
     let previous = config.keys.previous.as_ref().map(|key| MasterKey::from_bytes(key.expose())).transpose()?;
     Ok(MasterKeys { current, previous })
+}
+
+fn bad_key_file(path: &Path, problem: String) -> StartError {
+    file_error(path, std::io::Error::new(std::io::ErrorKind::InvalidData, problem))
 }
 
 fn make_key_file(path: &Path) -> Result<(), StartError> {

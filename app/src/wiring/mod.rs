@@ -59,6 +59,8 @@ pub enum StartError {
     Policy(#[from] LoadError),
     #[error("the policy cannot be used: {0}")]
     Table(#[from] TableError),
+    #[error("POLICY_ENGINE=table decides by the shipped rules, but POLICY_DIR has others in authz.rego; use `rego`")]
+    TableIgnoresRego,
     #[error("the master key cannot be used: {0}")]
     MasterKey(#[from] MasterKeyError),
     #[error(

@@ -19,6 +19,9 @@ pub fn load(config: &Config) -> Result<(Arc<dyn PolicyEngine>, PolicySource), St
     };
     let engine: Arc<dyn PolicyEngine> = match config.policy.engine {
         PolicyEngineKind::Rego => Arc::new(RegoPolicy::new(source.clone())?),
+        PolicyEngineKind::Table if source.rego != PolicySource::builtin().rego => {
+            return Err(StartError::TableIgnoresRego);
+        }
         PolicyEngineKind::Table => Arc::new(TablePolicy::new(&source.data)?),
     };
     Ok((engine, source))

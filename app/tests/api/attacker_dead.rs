@@ -1,12 +1,16 @@
 //! Identities that were ended, in every way, against every door: dead at once where the contract says so, and alive
 //! where it says that.
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, TestApp, UNKNOWN};
 use agentidp::wiring::system_time;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-crate::on_both!(ended_identities_are_dead_at_every_door, a_credential_that_expires_takes_its_tokens_along);
+crate::on_both!(
+    ended_identities_are_dead_at_every_door,
+    a_credential_that_expires_takes_its_tokens_along,
+    legacy_secrets_end_like_all_others,
+);
 
 const CAPABILITIES: [&str; 4] = ["agents:read", "data:read", "data:write", "tokens:read"];
 
@@ -147,6 +151,10 @@ async fn ended_identities_are_dead_at_every_door(app: TestApp) {
 async fn a_credential_that_expires_takes_its_tokens_along(app: TestApp) {
     let agent = app.client("team-a", &CAPABILITIES).await;
     let admin = app.admin_token().await;
+    let graced = app.client("team-a", &CAPABILITIES).await;
+    let lasting = app.token(&graced, None).await;
+    let rotation = format!("{}/rotate", graced.credential());
+    assert_eq!(app.ask(&admin, "POST", &rotation, &json!({"graceSeconds": 1})).await.status, 200);
     let end = system_time().after(Duration::from_millis(3_000));
     let body = json!({"expiresAt": end.to_string()});
     let made = app.ask(&admin, "POST", &agent.credentials(), &body).await;
@@ -158,6 +166,7 @@ async fn a_credential_that_expires_takes_its_tokens_along(app: TestApp) {
     assert_eq!(app.ask(token, "GET", &client.path(), &Value::Null).await.status, 200);
     tokio::time::sleep(end.after(Duration::from_millis(50)).since(system_time())).await;
     try_doors(&app, &client, token, alive(false, false), "expired").await;
+    try_doors(&app, &graced, &lasting, alive(false, true), "the grace is over").await;
     assert_eq!(app.token_answer(&agent, &[]).await.status, 200, "the other credential goes on");
     // An expired credential is rotated with a new expiry only; its old tokens stay dead.
     let path = format!("{}/rotate", client.credential());
@@ -167,4 +176,43 @@ async fn a_credential_that_expires_takes_its_tokens_along(app: TestApp) {
     let rotated = app.ask(&admin, "POST", &path, &later).await;
     assert_eq!(rotated.status, 200, "{rotated:?}");
     try_doors(&app, &client, token, alive(false, false), "expired and rotated").await;
+}
+
+async fn legacy_secrets_end_like_all_others(app: TestApp) {
+    // A published vector of bcrypt: the secret is `U*U`.
+    const HASH: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    let agent = app.client("team-a", &CAPABILITIES).await;
+    let suspended = app.client("team-a", &CAPABILITIES).await;
+    app.import(&agent.id, HASH).await;
+    app.import(&suspended.id, HASH).await;
+    // What starts now knows that there are such secrets.
+    let replica = app.replica().await;
+    let legacy = |id: &str, secret: &str| Client { id: id.to_owned(), secret: secret.to_owned(), credential_id: None };
+    let token = replica.token(&legacy(&agent.id, "U*U"), None).await;
+    let admin = replica.admin_token().await;
+    let body = json!({"status": "suspended"});
+    assert_eq!(replica.ask(&admin, "PATCH", &suspended.path(), &body).await.status, 200);
+    let listed = replica.ask(&admin, "GET", &agent.credentials(), &Value::Null).await;
+    let listed = listed.json["data"].as_array().unwrap().clone();
+    let credential = listed.iter().find(|credential| credential["backend"] == "bcrypt").unwrap();
+    let path = format!("{}/{}", agent.credentials(), credential["credentialId"].as_str().unwrap());
+
+    let wrong = replica.token_answer(&legacy(&agent.id, "U*V"), &[]).await;
+    assert_eq!(wrong.failure(), "401 invalid_client");
+    let long = "U*U".repeat(40);
+    for (what, id, secret) in [
+        ("suspended", &suspended.id, "U*U"),
+        ("unknown", &UNKNOWN.to_owned(), "U*U"),
+        ("NUL", &agent.id, "U*U%00"),
+        ("too long", &agent.id, &long),
+        ("the hash", &agent.id, HASH),
+        ("another agent's new secret", &agent.id, &suspended.secret),
+    ] {
+        assert_eq!(replica.token_answer(&legacy(id, secret), &[]).await.seen(), wrong.seen(), "{what}");
+    }
+    assert_eq!(replica.ask(&token, "GET", &agent.path(), &Value::Null).await.status, 200);
+    assert_eq!(replica.ask(&admin, "DELETE", &path, &Value::Null).await.status, 204);
+    assert_eq!(replica.token_answer(&legacy(&agent.id, "U*U"), &[]).await.seen(), wrong.seen(), "revoked");
+    assert_eq!(replica.ask(&token, "GET", &agent.path(), &Value::Null).await.failure(), "401 UNAUTHORIZED");
+    assert_eq!(replica.token_answer(&agent, &[]).await.status, 200, "the other credential goes on");
 }

@@ -154,6 +154,12 @@ async fn credentials(walker: &mut Walker<'_>, admin: &str, agent: &str) -> Clien
     let bad = json!({"graceSeconds": -1});
     walker.step("rotateCredential", &rotate, "400 VALIDATION_ERROR", |call| call.bearer(admin).json(&bad)).await;
     let secret = rotated.json["clientSecret"].as_str().unwrap().to_owned();
+    let graced = json!({"graceSeconds": 60});
+    for _ in 0..9 {
+        walker.step("rotateCredential", &rotate, "200", |call| call.bearer(admin).json(&graced)).await;
+    }
+    let full = |call: Call| call.bearer(admin).json(&graced);
+    walker.step("rotateCredential", &rotate, "409 CREDENTIAL_LIMIT_REACHED", full).await;
     Client { id: agent.to_owned(), secret, credential_id: Some(id) }
 }
 

@@ -4,9 +4,7 @@ use super::Ambient;
 use super::access::Authorized;
 use crate::domain::agent::Agent;
 use crate::domain::audit::{Action, AuditEvent};
-use crate::domain::credential::{
-    Backend, Credential, CredentialStatus, InvalidTransition, MAX_ACTIVE_CREDENTIALS, Rotation,
-};
+use crate::domain::credential::{Credential, CredentialStatus, InvalidTransition, MAX_ACTIVE_CREDENTIALS, Rotation};
 use crate::domain::idempotency::Once;
 use crate::domain::ids::CredentialId;
 use crate::domain::json::Json;
@@ -152,14 +150,6 @@ impl CredentialService {
         self.credentials.update(&after, None, &journal).await?;
         self.secrets.destroy(SecretOwner { agent_id: agent.id, credential_id: id }).await?;
         Ok(())
-    }
-
-    /// How many credentials there are by backend and status.
-    ///
-    /// # Errors
-    /// The database is away.
-    pub async fn count(&self) -> Result<Vec<(Backend, CredentialStatus, u64)>, StoreError> {
-        self.credentials.count(self.ambient.clock.now()).await
     }
 
     async fn find(&self, by: &Authorized, id: CredentialId) -> Result<Credential, CredentialError> {

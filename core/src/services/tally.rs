@@ -9,7 +9,8 @@ use crate::domain::json::Json;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Most kinds that are told apart within a minute; what comes beyond is counted together.
+/// Most kinds that are told apart within a minute; what comes beyond is counted by its action alone, as an event about
+/// nobody: its count is of many agents, and none of their owners may take it for its own.
 const MAX_KINDS: usize = 10_000;
 /// The member of a count's metadata that says how many events it stands for.
 const COUNT: &str = "count";
@@ -23,6 +24,15 @@ impl Kind {
     pub fn of<T: ToString>(marks: impl IntoIterator<Item = T>) -> Self {
         Self(marks.into_iter().map(|mark| mark.to_string()).collect())
     }
+
+    fn beyond(event: &AuditEvent) -> Self {
+        Self(vec![event.action.to_string()])
+    }
+}
+
+fn about_many(event: AuditEvent) -> AuditEvent {
+    AuditEvent { agent_id: None, owner: None, actor: None, ip_address: None, user_agent: None, ..event }
+        .failed("too_many_kinds")
 }
 
 struct Counted {
@@ -50,7 +60,11 @@ impl Tally {
     pub fn note(&self, kind: Kind, event: AuditEvent, spare: EventId) -> Vec<AuditEvent> {
         let minute = minute_of(&event);
         let counts = &mut self.state().counts;
-        let kind = if counts.len() >= MAX_KINDS && !counts.contains_key(&kind) { Kind::default() } else { kind };
+        let (kind, event) = if counts.len() >= MAX_KINDS && !counts.contains_key(&kind) {
+            (Kind::beyond(&event), about_many(event))
+        } else {
+            (kind, event)
+        };
         match counts.get_mut(&kind) {
             Some(counted) if counted.minute == minute => {
                 counted.more = counted.more.saturating_add(1);
@@ -70,7 +84,8 @@ impl Tally {
     pub fn not_noted(&self, kind: &Kind, unwritten: Vec<AuditEvent>, spare: EventId) {
         let mut state = self.state();
         // Beyond the bound it was noted among the others.
-        let counted = state.counts.remove(kind).or_else(|| state.counts.remove(&Kind::default()));
+        let beyond = unwritten.last().map(Kind::beyond).unwrap_or_default();
+        let counted = state.counts.remove(kind).or_else(|| state.counts.remove(&beyond));
         let counted = counted.and_then(|counted| counted.summary(spare));
         let summaries = unwritten.into_iter().filter(|event| event.metadata.get(COUNT).is_some());
         state.owe(summaries.chain(counted));

@@ -37,15 +37,8 @@ pub struct Credential {
 #[derive(Debug, Clone, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct CredentialWithSecret {
-    pub credential_id: String,
-    pub client_id: String,
-    pub status: String,
-    pub backend: String,
-    pub created_at: String,
-    pub last_used_at: Option<String>,
-    pub expires_at: Option<String>,
-    pub grace_until: Option<String>,
-    pub revoked_at: Option<String>,
+    #[oai(flatten)]
+    pub credential: Credential,
     /// Keep it now: it cannot be read again. Null in the replay of an `Idempotency-Key`.
     pub client_secret: Option<String>,
 }
@@ -102,19 +95,7 @@ impl Credential {
 impl CredentialWithSecret {
     /// The credential as it stands at `now`, with its secret or, in a replay, without.
     pub fn at(credential: &domain::Credential, now: Timestamp, client_secret: Option<String>) -> Self {
-        let plain = Credential::at(credential, now);
-        Self {
-            credential_id: plain.credential_id,
-            client_id: plain.client_id,
-            status: plain.status,
-            backend: plain.backend,
-            created_at: plain.created_at,
-            last_used_at: plain.last_used_at,
-            expires_at: plain.expires_at,
-            grace_until: plain.grace_until,
-            revoked_at: plain.revoked_at,
-            client_secret,
-        }
+        Self { credential: Credential::at(credential, now), client_secret }
     }
 }
 
