@@ -89,7 +89,9 @@ impl CommandError {
             Self::Config(_) | Self::Usage(_) => 2,
             Self::Start(StartError::Config(_) | StartError::Policy(_) | StartError::Table(_)) => 2,
             Self::Start(StartError::TableIgnoresRego) => 2,
-            Self::Start(StartError::MasterKey(_) | StartError::WrongMasterKey(_)) => 2,
+            Self::Start(
+                StartError::MasterKey(_) | StartError::MasterKeyFile { .. } | StartError::WrongMasterKey(_),
+            ) => 2,
             _ => 1,
         }
     }

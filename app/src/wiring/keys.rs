@@ -34,7 +34,7 @@ pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError
 }
 
 fn bad_key_file(path: &Path, problem: String) -> StartError {
-    file_error(path, std::io::Error::new(std::io::ErrorKind::InvalidData, problem))
+    StartError::MasterKeyFile { path: path.display().to_string(), problem }
 }
 
 fn make_key_file(path: &Path) -> Result<(), StartError> {
