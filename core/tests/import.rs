@@ -120,3 +120,19 @@ async fn a_database_that_is_away_takes_nothing_over() {
     let known = world.breaks_cleanly(import, away).await;
     assert!(matches!(known, Imported::AlreadyThere(_)));
 }
+
+#[tokio::test]
+async fn a_line_imported_again_does_not_bring_an_ended_secret_back() {
+    let (world, client) = scene().await;
+    let imported = world.import().import(legacy(client.agent.id, 1)).await.unwrap();
+    let Imported::New(id) = imported else { panic!("{imported:?}") };
+    let other = world.import().import(legacy(client.agent.id, 2)).await.unwrap();
+    assert!(matches!(other, Imported::New(another) if another != id), "{other:?}");
+    let admin = world.admin().await;
+    let by = world.allowed(&admin, "rotateCredential", Some(client.agent.id)).await;
+    world.credentials().rotate(&by, id, Default::default(), None).await.unwrap();
+    assert_eq!(world.import().import(legacy(client.agent.id, 1)).await.unwrap(), Imported::AlreadyThere(id));
+    let by = world.allowed(&admin, "revokeCredential", Some(client.agent.id)).await;
+    world.credentials().revoke(&by, id, None).await.unwrap();
+    assert_eq!(world.import().import(legacy(client.agent.id, 1)).await.unwrap(), Imported::AlreadyThere(id));
+}

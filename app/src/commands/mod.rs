@@ -89,7 +89,9 @@ impl CommandError {
             Self::Config(_) | Self::Usage(_) => 2,
             Self::Start(StartError::Config(_) | StartError::Policy(_) | StartError::Table(_)) => 2,
             Self::Start(StartError::TableIgnoresRego) => 2,
-            Self::Start(StartError::MasterKey(_) | StartError::WrongMasterKey(_) | StartError::BadKeyFile { .. }) => 2,
+            Self::Start(
+                StartError::MasterKey(_) | StartError::WrongMasterKey(_) | StartError::MasterKeyFile { .. },
+            ) => 2,
             _ => 1,
         }
     }

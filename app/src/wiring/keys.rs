@@ -35,7 +35,7 @@ pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError
 }
 
 fn bad_key_file(path: &Path, problem: impl Into<String>) -> StartError {
-    StartError::BadKeyFile { path: path.display().to_string(), problem: problem.into() }
+    StartError::MasterKeyFile { path: path.display().to_string(), problem: problem.into() }
 }
 
 /// A key that others can read is no secret.

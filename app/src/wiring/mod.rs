@@ -63,6 +63,8 @@ pub enum StartError {
     TableIgnoresRego,
     #[error("the master key cannot be used: {0}")]
     MasterKey(#[from] MasterKeyError),
+    #[error("the master key in `{path}` {problem}")]
+    MasterKeyFile { path: String, problem: String },
     #[error(
         "rows of the database are under the master key `{0}`, which is not the one given; \
          set MASTER_KEY to the key that this database was used with, or give that one as MASTER_KEY_PREVIOUS"
@@ -72,8 +74,6 @@ pub enum StartError {
     Keys(#[from] KeyError),
     #[error("secrets cannot be verified: {0}")]
     Secrets(#[from] SecretError),
-    #[error("the master key file `{path}` {problem}")]
-    BadKeyFile { path: String, problem: String },
     #[error("`{path}`: {source}")]
     File { path: String, source: std::io::Error },
     #[error("the API document cannot be made: {0}")]

@@ -69,7 +69,7 @@ fn another_master_key_is_found_before_anything_is_served() {
     place.write("data/master.key", "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY=\n");
     place.run(&DEV).failed(2, &["master key", "set MASTER_KEY to the key that this database was used with"]);
     place.write("data/master.key", "not a key\n");
-    place.run(&DEV).failed(2, &["master key", "openssl rand -base64 32"]);
+    place.run(&DEV).failed(2, &["the master key in `data/master.key` is not base64", "openssl rand -base64 32"]);
     place.write("data/master.key", &kept);
     let (running, greeting) = serving(&place);
     assert_eq!(greeting["clientSecret"], Value::Null);

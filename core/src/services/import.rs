@@ -22,7 +22,7 @@ pub struct ImportService {
 #[derive(Debug, Clone)]
 pub struct LegacyCredential {
     pub agent_id: AgentId,
-    /// Its id where it comes from; none makes a new one.
+    /// Its id where it comes from; none makes one of agent and hash.
     pub credential_id: Option<CredentialId>,
     pub secret: SecretRef,
     pub created_at: Option<Timestamp>,
@@ -33,7 +33,7 @@ pub struct LegacyCredential {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Imported {
     New(CredentialId),
-    /// The agent has a credential of this id, or an unrevoked one with the same hash.
+    /// The agent has or had a credential of this id, or has one with the same hash.
     AlreadyThere(CredentialId),
 }
 
@@ -62,7 +62,7 @@ impl ImportService {
             return Ok(Imported::AlreadyThere(known));
         }
         let now = self.ambient.clock.now();
-        let credential_id = legacy.credential_id.unwrap_or_else(|| CredentialId::new(self.ambient.uuid()));
+        let credential_id = id_of(&legacy);
         let created_at = legacy.created_at.unwrap_or(now);
         let credential = Credential::new(credential_id, id, legacy.secret, legacy.expires_at, created_at);
         let event = self.ambient.event(Action::CredentialImported, &RequestContext::default());
@@ -92,13 +92,30 @@ impl ImportService {
     }
 
     async fn known(&self, legacy: &LegacyCredential) -> Result<Option<CredentialId>, StoreError> {
-        if let Some(id) = legacy.credential_id
-            && self.credentials.find(legacy.agent_id, id).await?.is_some()
-        {
+        let id = id_of(legacy);
+        if self.credentials.find(legacy.agent_id, id).await?.is_some() {
             return Ok(Some(id));
         }
         let present = self.credentials.legacy(legacy.agent_id).await?.map(|(_, credentials)| credentials);
         let same = |credential: &Credential| credential.secret == legacy.secret;
         Ok(present.into_iter().flatten().find(same).map(|credential| credential.id))
     }
+}
+
+/// The id of the credential. One that is not given is made of the agent and the hash, so that the same line, imported
+/// again after the credential was rotated or revoked, meets that credential and does not bring its secret back. The
+/// hash holds 184 random bits; folding them keeps two hashes apart as two random UUIDs are.
+fn id_of(legacy: &LegacyCredential) -> CredentialId {
+    let hash = match (&legacy.credential_id, &legacy.secret) {
+        (Some(id), _) => return *id,
+        (None, SecretRef::Bcrypt { hash }) => hash.as_str(),
+        (None, _) => "",
+    };
+    let mut bytes = *legacy.agent_id.uuid().as_bytes();
+    for (place, byte) in (0..bytes.len()).cycle().zip(hash.bytes()) {
+        if let Some(folded) = bytes.get_mut(place) {
+            *folded = folded.rotate_left(3) ^ byte;
+        }
+    }
+    CredentialId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
