@@ -89,23 +89,49 @@ async fn the_next_minute_writes_the_count_of_the_last() {
     assert_eq!(count(&world.only_news().await), Some(1), "at the end of the process nothing is held back");
 }
 
-#[tokio::test]
-async fn kinds_are_bounded() {
-    let world = World::new().await;
-    let tally = Tally::default();
+/// Notes 12,000 kinds of an event; says how many events were to be written, and the counts that are due then.
+fn flooded(tally: &Tally, event: &AuditEvent) -> (usize, Vec<AuditEvent>) {
     let mut spare = 0_u128;
     let mut id = || {
         spare += 1;
         EventId::new(uuid::Uuid::from_u128(spare))
     };
-    let written = (0..12_000).map(|kind| tally.note(Kind::of([kind]), event(&world, "k"), id()).len()).sum::<usize>();
-    assert_eq!(written, 10_001, "those beyond are one kind");
-    assert_eq!(tally.note(Kind::of([17]), event(&world, "k"), id()), [], "those within stay apart");
+    let written = (0..12_000).map(|kind| tally.note(Kind::of([kind]), event.clone(), id()).len()).sum::<usize>();
+    assert_eq!(tally.note(Kind::of([17]), event.clone(), id()), [], "those within stay apart");
     let due = tally.due(i64::MAX, &mut id);
-    let mut counts: Vec<_> = due.iter().filter_map(count).collect();
-    counts.sort_unstable();
-    assert_eq!(counts, [1, 1_999]);
     assert_eq!(tally.due(i64::MAX, &mut id), []);
+    (written, due)
+}
+
+#[tokio::test]
+async fn kinds_are_bounded_and_what_is_beyond_is_nobodys() {
+    let world = World::new().await;
+    let client = world.client("team-a", &["data:read"]).await;
+    let anonymous = event(&world, "k");
+    let known = event(&world, "k").about(client.agent.id, &client.agent.owner);
+    for (event, room, beyond) in [(known, 10_000, 1_999), (anonymous, 1_000, 10_999)] {
+        let (written, due) = flooded(&Tally::default(), &event);
+        assert_eq!(written, room + 1, "those beyond are one kind");
+        let mut counts: Vec<_> = due.iter().filter_map(count).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [1, beyond]);
+        let many = due.iter().find(|event| count(event) == Some(beyond)).unwrap();
+        assert_eq!((many.agent_id, &many.owner, &many.actor, many.ip_address), (None, &None, &None, None));
+        assert_eq!(many.reason.as_deref(), Some("too_many_kinds"));
+    }
+}
+
+#[tokio::test]
+async fn a_flood_from_nobody_leaves_room_for_the_rest() {
+    let world = World::new().await;
+    let client = world.client("team-a", &["data:read"]).await;
+    let tally = Tally::default();
+    let spare = EventId::new(uuid::Uuid::from_u128(1));
+    for kind in 0..12_000 {
+        tally.note(Kind::of([kind]), event(&world, "k"), spare);
+    }
+    let known = event(&world, "bad_secret").about(client.agent.id, &client.agent.owner);
+    assert_eq!(tally.note(Kind::of(["known"]), known.clone(), spare), [known]);
 }
 
 #[tokio::test]

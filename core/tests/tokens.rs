@@ -84,11 +84,14 @@ async fn scopes_are_given_whole_or_not_at_all() {
     for asked in ["data:write", "data:read data:write", "admin:all", "tokens:read"] {
         let result = world.issued(&tokens, &client, scoped(asked)).await;
         assert!(matches!(result, Err(IssueError::InvalidScope)), "{asked}: {result:?}");
+        let event = world.only_news().await;
+        assert_eq!((event.action, event.reason.as_deref()), (Action::AuthzDenied, Some("scope_withheld")));
+        assert_eq!((event.agent_id, text(&event, "scope")), (Some(client.agent.id), asked));
     }
     let bare = world.client("team-a", &["mail:*"]).await;
     let result = world.issued(&tokens, &bare, TokenRequest::default()).await;
     assert!(matches!(result, Err(IssueError::InvalidScope)), "nothing to give: {result:?}");
-    assert_eq!(world.news().await, []);
+    assert_eq!(world.only_news().await.reason.as_deref(), Some("scope_withheld"));
 }
 
 #[tokio::test]
