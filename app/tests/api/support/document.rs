@@ -70,13 +70,17 @@ impl Document {
     }
 }
 
-/// A schema of OpenAPI 3.0 as JSON Schema: what differs here is `nullable`.
+/// A schema of OpenAPI 3.0 as JSON Schema, closed: what differs here is `nullable`.
 fn as_json_schema(schema: &Value) -> Value {
     match schema {
         Value::Array(items) => items.iter().map(as_json_schema).collect(),
         Value::Object(members) => {
             let mut members: Map<String, Value> =
                 members.iter().map(|(name, value)| (name.clone(), as_json_schema(value))).collect();
+            // Answers may grow, but not past the document: a field that it does not name is a mistake of this version.
+            if members.contains_key("properties") && members.get("type") == Some(&json!("object")) {
+                members.entry("additionalProperties").or_insert(Value::Bool(false));
+            }
             if members.remove("nullable") != Some(Value::Bool(true)) {
                 return Value::Object(members);
             }
