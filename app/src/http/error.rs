@@ -51,6 +51,8 @@ codes! {
     CredentialAlreadyRevoked = 409, "CREDENTIAL_ALREADY_REVOKED", "invalid_request";
     CredentialLimitReached = 409, "CREDENTIAL_LIMIT_REACHED", "invalid_request";
     PayloadTooLarge = 413, "PAYLOAD_TOO_LARGE", "invalid_request";
+    /// The limit of all that is not the body has no code of its own.
+    HeadersTooLarge = 431, "PAYLOAD_TOO_LARGE", "invalid_request";
     UnsupportedMediaType = 415, "UNSUPPORTED_MEDIA_TYPE", "invalid_request";
     IdempotencyConflict = 422, "IDEMPOTENCY_CONFLICT", "invalid_request";
     RateLimitExceeded = 429, "RATE_LIMIT_EXCEEDED", "rate_limit_exceeded";

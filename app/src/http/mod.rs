@@ -19,7 +19,7 @@ pub mod state;
 pub mod system;
 pub mod tokens;
 
-use middleware::{body_limit, cors, deadline, envelope, headers, panics, request_id, request_log, retry, route_notes};
+use middleware::{cors, deadline, envelope, headers, panics, request_id, request_log, retry, route_notes, size_limits};
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response, Route};
 use state::AppState;
@@ -34,7 +34,7 @@ pub fn endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     // The last one written here runs first.
     inner
         .around(retry::run)
-        .around(body_limit::run)
+        .around(size_limits::run)
         .around(panics::run)
         .around(deadline::run)
         .around(envelope::run)

@@ -23,8 +23,9 @@ const MAX_CONNECTIONS: usize = 4_096;
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long running requests may take after the stop.
 const DRAIN: Duration = Duration::from_secs(25);
-/// Headers of a request, together.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// What is read of the headers of a request at most, before `middleware/size_limits.rs` judges them.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+const MAX_HEADERS: usize = 128;
 /// How long to wait when the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -92,7 +93,7 @@ fn http1() -> http1::Builder {
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
-        .max_headers(64)
+        .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEADER_BYTES);
     builder
 }

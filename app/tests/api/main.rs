@@ -23,4 +23,5 @@ mod negative_json;
 mod negative_limits;
 mod negative_paths;
 mod openapi_live;
+mod slow_clients;
 mod support;

@@ -1,6 +1,5 @@
 //! What happens to every request, around its handler.
 
-pub mod body_limit;
 pub mod cors;
 pub mod deadline;
 pub mod envelope;
@@ -10,3 +9,4 @@ pub mod request_id;
 pub mod request_log;
 pub mod retry;
 pub mod route_notes;
+pub mod size_limits;

@@ -5,8 +5,8 @@ use crate::http::dto::agent::{agent_change, new_agent};
 use crate::http::dto::credential::{expiry, rotation};
 use crate::http::error::{Challenge, Code, Failure};
 use crate::http::form::{Form, invalid_client};
-use crate::http::middleware::body_limit;
 use crate::http::middleware::envelope;
+use crate::http::middleware::size_limits;
 use crate::http::operations::{Body, Operation};
 use agentidp_core::domain::agent::AlreadyDecommissioned;
 use agentidp_core::domain::credential::InvalidTransition;
@@ -36,7 +36,7 @@ pub fn of(code: Code, oauth: bool) -> Failure {
         Code::AgentAlreadyDecommissioned => AgentError::AlreadyDecommissioned(AlreadyDecommissioned).into(),
         Code::CredentialAlreadyRevoked => CredentialError::Refused(InvalidTransition::AlreadyRevoked).into(),
         Code::CredentialLimitReached => CredentialError::LimitReached.into(),
-        Code::PayloadTooLarge => body_limit::too_large(),
+        Code::PayloadTooLarge => size_limits::too_large(),
         Code::RateLimitExceeded => Failure::limited(used_up()),
         Code::Unavailable => Failure::unavailable("an example"),
         Code::InvalidClient => invalid_client(true),

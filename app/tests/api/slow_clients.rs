@@ -1,0 +1,49 @@
+//! Clients that stay silent in the middle: each is sent away in time, and others do not notice.
+
+use crate::support::{Database, TestApp};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Sends the bytes, then nothing; what is answered until the server closes, and how long that took.
+async fn silent_after(app: &TestApp, bytes: &str) -> (String, Duration) {
+    let start = Instant::now();
+    let mut socket = TcpStream::connect(app.url.strip_prefix("http://").unwrap()).await.unwrap();
+    socket.write_all(bytes.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let closed = timeout(Duration::from_secs(15), socket.read_to_end(&mut answer)).await;
+    assert!(closed.is_ok(), "{bytes:?} holds its connection");
+    (String::from_utf8_lossy(&answer).into_owned(), start.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_ends_a_connection_wherever_it_begins() {
+    let app = TestApp::start(Database::Sqlite).await;
+    let beginnings =
+        ["", "P", "PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "G", "GET /health HTTP/1.1\r\nHost: a"];
+    let waits = beginnings.map(|beginning| silent_after(&app, beginning));
+    let others = async {
+        for _ in 0..20 {
+            let start = Instant::now();
+            assert_eq!(app.call("GET", "/health/live").send().await.status, 200);
+            assert!(start.elapsed() < Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (waits, ()) = tokio::join!(futures_util::future::join_all(waits), others);
+    for (beginning, (_, took)) in beginnings.iter().zip(waits) {
+        assert!(took < Duration::from_secs(7), "{beginning:?} took {took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_ends_its_request_in_ten_seconds() {
+    let app = TestApp::start(Database::Sqlite).await;
+    let head = "POST /api/v1/token HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ngrant_type=";
+    let (answer, took) = silent_after(&app, head).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("temporarily_unavailable"), "{answer}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
