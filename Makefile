@@ -1,7 +1,7 @@
 # The commands that people and CI use. One cargo shape everywhere, `--workspace --locked`: another one would unify
 # features anew and rebuild half of the tree.
 .POSIX:
-.PHONY: help run test check generate fmt
+.PHONY: help run test check generate fmt deny
 
 ARGS =
 
@@ -11,6 +11,7 @@ help:
 	@echo 'make check      format, lints, boundaries, unit tests, generated files: before every commit'
 	@echo 'make generate   rewrite the generated files'
 	@echo 'make fmt        format the sources'
+	@echo 'make deny       licences, sources and banned crates of the lock file (needs cargo-deny)'
 	@echo
 	@echo 'These build the dev profile. A release: cargo build --workspace --locked --release'
 	@echo 'gives target/release/agentidp.'
@@ -35,3 +36,6 @@ generate:
 
 fmt:
 	cargo fmt --all
+
+deny:
+	cargo deny --locked check bans licenses sources

@@ -155,7 +155,8 @@ impl Background {
     }
 }
 
-/// Puts the whole system together on an open database, for the issuer `issuer`.
+/// Puts the whole system together on an open database, for the issuer `issuer`. Long, because it is a list: every part
+/// and what it is made of, once, in the order in which they need each other, without a decision of its own.
 ///
 /// # Errors
 /// A master key, a signing key, the policy or the database does not fit; each says what to do.
