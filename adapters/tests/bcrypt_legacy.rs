@@ -132,3 +132,17 @@ async fn the_cost_is_measured_within_the_cap() {
     assert!(measure(0).await.unwrap() < measure(9).await.unwrap());
     assert!(measure(31).await.unwrap() < Duration::from_secs(30), "capped at {MAX_COST}");
 }
+
+#[tokio::test]
+async fn the_hash_that_nobody_has_costs_what_a_real_one_does() {
+    use agentidp_core::services::clients::NOBODYS_HASH;
+    assert!(SecretRef::bcrypt(NOBODYS_HASH).is_ok());
+    let real = bcrypt::hash("some secret", 10).unwrap();
+    let timed = async |hash: &str| {
+        let start = std::time::Instant::now();
+        assert!(!verify("another secret", hash).await);
+        start.elapsed()
+    };
+    let (nobodys, real) = (timed(NOBODYS_HASH).await, timed(&real).await);
+    assert!(nobodys * 4 > real, "{nobodys:?} for nobody's, {real:?} for a real one");
+}

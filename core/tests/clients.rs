@@ -205,23 +205,32 @@ async fn legacy_credentials_end_like_others() {
 }
 
 #[tokio::test]
-async fn what_stands_against_an_agent_costs_no_hash() {
+async fn every_refused_legacy_secret_costs_one_hash() {
     let world = World::new().await;
     let client = world.client("team-a", &["data:read"]).await;
+    let other = world.client("team-a", &["data:read"]).await;
     let id = client.agent.id.to_string();
     import(&world, &client, None).await;
+    let costs_one = async |id: &str, secret: &str, reason: &str, client: Option<&Client>| {
+        world.verifier.take_calls();
+        refused(&world, id, secret, reason, client).await;
+        assert_eq!(world.verifier.take_calls().len(), 1, "{reason}");
+        world.clock.advance(seconds(60));
+    };
+    costs_one(&id, "a wrong secret", "bad_secret", Some(&client)).await;
+    costs_one(&other.agent.id.to_string(), LEGACY_SECRET, "bad_secret", Some(&other)).await;
+    costs_one("0198c0de-0000-7000-8000-000000000000", LEGACY_SECRET, "unknown_client", None).await;
+    costs_one("no id", LEGACY_SECRET, "unknown_client", None).await;
     let admin = world.admin().await;
     let by = world.allowed(&admin, "updateAgent", Some(client.agent.id)).await;
     let change = AgentChange { status: Some(SwitchableStatus::Suspended), ..AgentChange::default() };
     world.agents().update(&by, change, None).await.unwrap();
     world.news().await;
-    world.verifier.take_calls();
-    refused(&world, &id, LEGACY_SECRET, "agent_suspended", Some(&client)).await;
+    costs_one(&id, LEGACY_SECRET, "agent_suspended", Some(&client)).await;
     let by = world.allowed(&admin, "decommissionAgent", Some(client.agent.id)).await;
     world.agents().decommission(&by, None).await.unwrap();
     world.news().await;
-    refused(&world, &id, LEGACY_SECRET, "agent_decommissioned", Some(&client)).await;
-    assert_eq!(world.verifier.take_calls(), [] as [&str; 0]);
+    costs_one(&id, LEGACY_SECRET, "agent_decommissioned", Some(&client)).await;
 }
 
 #[tokio::test]

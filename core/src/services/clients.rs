@@ -4,13 +4,16 @@ use super::Ambient;
 use super::access::AccessService;
 use crate::domain::agent::{Agent, AgentStatus};
 use crate::domain::caller::{Caller, RequestContext, TokenType};
-use crate::domain::credential::{Backend, Credential, CredentialStatus};
+use crate::domain::credential::{Backend, Credential, CredentialStatus, SecretRef};
 use crate::domain::ids::{AgentId, CredentialId};
 use crate::domain::secret::PresentedSecret;
 use crate::ports::secrets::{SecretError, SecretVerifier};
 use crate::ports::storage::{AgentStore, CredentialStore, StoreError, TokenStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A bcrypt hash of cost 10 that no known secret has.
+pub const NOBODYS_HASH: &str = "$2b$10$.....................................................";
 
 /// Authenticates clients by their secrets.
 pub struct ClientService {
@@ -98,12 +101,10 @@ impl ClientService {
         if secret.credential().is_none() && !legacy {
             return Ok(Err(Failure { reason: "malformed_secret", agent: None }));
         }
-        let Ok(id) = client_id.parse::<AgentId>() else {
-            return Ok(Err(Failure { reason: "unknown_client", agent: None }));
-        };
-        match secret.credential() {
-            Some(credential) => self.find_issued(id, credential, secret).await,
-            None => self.find_legacy(id, secret).await,
+        match (secret.credential(), client_id.parse::<AgentId>().ok()) {
+            (Some(credential), Some(id)) => self.find_issued(id, credential, secret).await,
+            (Some(_), None) => Ok(Err(Failure { reason: "unknown_client", agent: None })),
+            (None, id) => self.find_legacy(id, secret).await,
         }
     }
 
@@ -125,14 +126,25 @@ impl ClientService {
         Ok(Err(Failure { reason: "bad_secret", agent: Some(standing.agent) }))
     }
 
-    async fn find_legacy(&self, id: AgentId, secret: &PresentedSecret) -> Found<(Agent, Credential)> {
-        let Some((agent, credentials)) = self.credentials.legacy(id).await? else {
-            return Ok(Err(Failure { reason: "unknown_client", agent: None }));
+    /// Every refusal costs a hash, whatever is known of the client: who is unknown waits in the same queue as who is not,
+    /// and is told the same when it is full.
+    async fn find_legacy(&self, id: Option<AgentId>, secret: &PresentedSecret) -> Found<(Agent, Credential)> {
+        let known = match id {
+            Some(id) => self.credentials.legacy(id).await?,
+            None => None,
         };
-        // As with a secret made here: what stands against the agent is told first, and costs no hash.
-        if let Some(reason) = against(&agent) {
-            return Ok(Err(Failure { reason, agent: Some(agent) }));
-        }
+        let reason = match &known {
+            None => Some("unknown_client"),
+            Some((agent, credentials)) => against(agent).or(credentials.is_empty().then_some("bad_secret")),
+        };
+        let (agent, credentials) = match (reason, known) {
+            (None, Some(known)) => known,
+            (reason, known) => {
+                self.verifier.verify(&SecretRef::Bcrypt { hash: NOBODYS_HASH.to_owned() }, secret).await?;
+                let agent = known.map(|(agent, _)| agent);
+                return Ok(Err(Failure { reason: reason.unwrap_or("unknown_client"), agent }));
+            }
+        };
         let mut reason = "bad_secret";
         for credential in credentials {
             if self.matches(&credential, secret, true).await? {
