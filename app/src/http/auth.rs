@@ -70,7 +70,7 @@ async fn authorize(request: &Request) -> Result<Decided, Failure> {
         target: target(request, operation),
         body: body.as_ref().map(policy_request).unwrap_or_default(),
     };
-    state.access.authorize(caller, &access, &notes.context).await.map_err(refused)
+    state.access.authorize(caller, &access, &notes.context).await.map_err(|error| refused(operation, error))
 }
 
 /// The application's state, which the outermost layer puts among the request's data.
@@ -203,18 +203,18 @@ fn policy_request(body: &Value) -> PolicyRequest {
     }
 }
 
-/// How the policy's answer reads on the wire.
-pub fn refused(error: AccessError) -> Failure {
+/// How the policy's answer to `operation` reads on the wire.
+pub fn refused(operation: &Operation, error: AccessError) -> Failure {
     match error {
-        AccessError::Denied(denial) => denied(denial),
+        AccessError::Denied(denial) => denied(operation, denial),
         AccessError::Undecided(cause) => Failure::unavailable(cause),
         AccessError::Unavailable(cause) => Failure::unavailable(cause),
     }
 }
 
-fn denied(denial: Denial) -> Failure {
+fn denied(operation: &Operation, denial: Denial) -> Failure {
     match denial.refusal {
-        Refusal::NotFound => Failure::new(Code::AgentNotFound, "there is no such agent"),
+        Refusal::NotFound => operation.not_found(),
         Refusal::Forbidden => Failure {
             missing_scopes: denial.missing.iter().map(ToString::to_string).collect(),
             ..Failure::new(Code::Forbidden, denial.reason)

@@ -1,7 +1,7 @@
 //! The operations of the API: the one table that ties a route to its operationId, its caller and its errors.
 //! A test holds it against the OpenAPI document and against the policy's table.
 
-use super::error::Code;
+use super::error::{Code, Failure};
 use poem::PathPattern;
 use poem::Request;
 
@@ -169,6 +169,15 @@ impl Operation {
     pub fn of(request: &Request) -> Option<&'static Self> {
         let pattern = request.data::<PathPattern>()?;
         Self::find(request.method().as_str(), &pattern.0)
+    }
+
+    /// What it answers when the policy wants it to look as if there were nothing.
+    pub fn not_found(&self) -> Failure {
+        match self.path {
+            path if path.contains("{agentId}") => Failure::new(Code::AgentNotFound, "there is no such agent"),
+            path if path.contains("{eventId}") => Failure::new(Code::AuditEventNotFound, "there is no such event"),
+            _ => Failure::new(Code::NotFound, "there is nothing at this path"),
+        }
     }
 
     /// Whether its failures have the OAuth form.

@@ -42,7 +42,7 @@ impl TokensApi {
         match issued {
             Ok(token) => Ok(Answer::new(&TokenResponse::from(token))),
             Err(IssueError::CredentialExpired) => Err(call.client_failed(call.tried_basic()).await),
-            Err(error) => Err(not_issued(error)),
+            Err(error) => Err(not_issued(call.operation, error)),
         }
     }
 
@@ -235,7 +235,11 @@ impl Call {
     }
 
     async fn authorize(&self, caller: Caller) -> Result<Authorized, Failure> {
-        self.state.access.authorize(caller, &self.access(), &self.notes.context).await.map_err(refused)
+        self.state
+            .access
+            .authorize(caller, &self.access(), &self.notes.context)
+            .await
+            .map_err(|error| refused(self.operation, error))
     }
 
     fn tried_basic(&self) -> bool {
@@ -244,7 +248,7 @@ impl Call {
 }
 
 /// What a token that is not issued answers; an expired credential is a failed authentication and no case of this.
-fn not_issued(error: IssueError) -> Failure {
+fn not_issued(operation: &Operation, error: IssueError) -> Failure {
     match error {
         IssueError::InvalidScope => {
             Failure::new(Code::InvalidScope, "a scope is not within the agent's capabilities, or there is none to give")
@@ -255,7 +259,7 @@ fn not_issued(error: IssueError) -> Failure {
         IssueError::CredentialExpired => invalid_client(false),
         IssueError::QuotaExceeded => Failure::new(Code::QuotaExceeded, "the tokens of this month are used up"),
         IssueError::Access(AccessError::Denied(denial)) => Failure::new(Code::UnauthorizedClient, denial.reason),
-        IssueError::Access(error) => refused(error),
+        IssueError::Access(error) => refused(operation, error),
         IssueError::Sign(cause) => {
             Failure { cause: Some(cause.into()), ..Failure::new(Code::Internal, "no token can be signed") }
         }
