@@ -12,8 +12,8 @@
 #   scopes   issueToken only: the scopes that the new token gets
 #
 # To change a rule: edit it, edit its tests in authz_test.rego, run `agentidp policy check FOLDER`, and start the server
-# with POLICY_DIR set to that folder: it starts only if the policy's trial decisions succeed. Stock OPA gives the same
-# answers:
+# with POLICY_DIR set to that folder, or send it SIGHUP if it is: the policy is taken only if its trial decisions succeed.
+# Stock OPA gives the same answers:
 #
 #   opa test policies/*.rego policies/data/scopes.json
 #   opa eval -d policies/authz.rego -d policies/data/scopes.json -i input.json data.agentidp.authz.decision

@@ -2,13 +2,13 @@
 
 use crate::http;
 use crate::telemetry::causes;
-use crate::wiring::{Background, System};
+use crate::wiring::{Background, Reload, System};
 use agentidp_core::ports::storage::StoreError;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,15 +20,17 @@ const FLUSH: Duration = Duration::from_secs(10);
 /// Rows that have outlived their use are removed this often.
 const PURGE: Duration = Duration::from_secs(60 * 60);
 
-/// Serves until SIGTERM or SIGINT, then finishes what runs and writes what was only counted.
+/// Serves until SIGTERM or SIGINT, reading the policy anew at SIGHUP, then finishes what runs and writes what was only counted.
 ///
 /// # Errors
 /// Signals cannot be received.
 pub async fn run(listener: TcpListener, system: System) -> std::io::Result<()> {
     let stop = stop_signal()?;
     let background = system.background.clone();
+    let reloads = tokio::spawn(reload_on(signal(SignalKind::hangup())?, background.clone()));
     let (stopped, jobs) = start_jobs(&background);
     http::server::serve(listener, http::endpoint(system.state), stop).await;
+    reloads.abort();
     drop(stopped);
     for job in jobs {
         if let Err(error) = job.await {
@@ -52,6 +54,18 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping: no new connections, running requests are finished");
     })
+}
+
+/// SIGHUP reads the policy anew.
+async fn reload_on(mut hangup: Signal, background: Background) {
+    while hangup.recv().await.is_some() {
+        match background.reload_policy().await {
+            Ok(Reload::Done(hash)) => tracing::info!(policy = hash, "another policy is in force"),
+            Ok(Reload::Unchanged) => tracing::info!("the policy has not changed"),
+            Ok(Reload::Nothing) => tracing::info!("there is no policy to read anew: it is that of the program"),
+            Err(error) => tracing::error!(cause = causes(&error), "the policy was not changed"),
+        }
+    }
 }
 
 type Work = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;

@@ -8,7 +8,7 @@ mod policy;
 pub use database::{open_current_store, open_store};
 pub use keys::{master_keys, must_fit};
 pub use machine::{ambient, system_time};
-pub use policy::prove_policy;
+pub use policy::{Policy, Reload, ReloadError, prove_policy};
 
 use crate::config::{Config, SecretsBackend};
 use crate::http::floor::FailureFloor;
@@ -25,7 +25,7 @@ use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
-use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
+use agentidp_core::ports::storage::{CredentialStore, StoreError};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::access::AccessService;
 use agentidp_core::services::agents::AgentService;
@@ -126,6 +126,7 @@ pub struct Background {
     pub store: Arc<SqlStore>,
     pub audit: Arc<AuditService>,
     pub legacy: Arc<LegacyPresence>,
+    pub policy: Policy,
     pub ambient: Ambient,
 }
 
@@ -136,6 +137,14 @@ impl Background {
     /// The database is away.
     pub async fn refresh_legacy(&self) -> Result<(), StoreError> {
         self.legacy.refresh(self.store.as_ref(), &self.ambient).await
+    }
+
+    /// Reads the policy anew.
+    ///
+    /// # Errors
+    /// It is bad or cannot be recorded; the old one stays in force.
+    pub async fn reload_policy(&self) -> Result<Reload, ReloadError> {
+        self.policy.reload(&self.store, &self.audit, &self.ambient).await
     }
 
     /// Removes what has outlived its use: revocations, idempotency records, old events.
@@ -168,8 +177,7 @@ pub async fn build(
 ) -> Result<System, StartError> {
     let ambient = ambient();
     must_fit(&store, keys).await?;
-    let (policy, source) = policy::load(config)?;
-    store.keep_policy(&policy.hash(), &source.rego, &source.data, ambient.clock.now()).await?;
+    let policy = Policy::load(config, &store, &ambient).await?;
     let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
     let digest = digest_secrets(keys);
     let secrets: Arc<dyn SecretStore> = match config.secrets.backend {
@@ -183,7 +191,7 @@ pub async fn build(
         agents: Arc::clone(&store) as _,
         tokens: Arc::clone(&store) as _,
         verifier: Arc::clone(&ring) as _,
-        policy: Arc::clone(&policy),
+        policy: Arc::clone(&policy.engine),
         audit: Arc::clone(&audit),
         ambient: ambient.clone(),
         issuer: issuer.to_owned(),
@@ -220,7 +228,7 @@ pub async fn build(
         health: HealthService { store: Arc::clone(&store) as _, ambient: ambient.clone() },
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(LIMITER_BUCKETS, Arc::clone(&ambient.clock))),
-        policy,
+        policy: Arc::clone(&policy.engine),
         verifier: ring,
         ambient: ambient.clone(),
         limits: Limits {
@@ -234,7 +242,7 @@ pub async fn build(
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
     };
-    let background = Background { store, audit, legacy, ambient };
+    let background = Background { store, audit, legacy, policy, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 

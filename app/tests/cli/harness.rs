@@ -141,9 +141,23 @@ impl Running {
 
     /// Asks it to stop, as a service manager does.
     pub fn terminate(self) -> Ended {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.send("-TERM");
         self.end()
+    }
+
+    /// Asks it to read its files anew.
+    pub fn hang_up(&self) {
+        self.send("-HUP");
+    }
+
+    fn send(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Waits until the log holds `words`, `times` times.
+    pub fn logs(&mut self, words: &str, times: usize) {
+        self.wait_for(|running| (running.stderr().matches(words).count() == times).then_some(()));
     }
 
     fn end(mut self) -> Ended {
@@ -173,6 +187,17 @@ impl Drop for Running {
 
 fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+}
+
+/// A copy of the shipped policy, in which `from` reads `to`.
+pub fn policy(place: &Place, from: &str, to: &str) -> String {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    std::fs::create_dir_all(place.path("policy/data")).unwrap();
+    let text = std::fs::read_to_string(shipped.join("authz.rego")).unwrap();
+    assert!(text.contains(from));
+    place.write("policy/authz.rego", &text.replacen(from, to, 1));
+    place.write("policy/data/scopes.json", &std::fs::read_to_string(shipped.join("data/scopes.json")).unwrap());
+    place.path("policy").display().to_string()
 }
 
 /// Sends one request; gives status and body.

@@ -1,19 +1,7 @@
 //! `config check` and `policy check`.
 
-use crate::harness::Place;
+use crate::harness::{Place, policy};
 use serde_json::json;
-use std::path::Path;
-
-/// A copy of the shipped policy, in which `from` reads `to`.
-fn policy(place: &Place, from: &str, to: &str) -> String {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-    std::fs::create_dir_all(place.path("policy/data")).unwrap();
-    let text = std::fs::read_to_string(shipped.join("authz.rego")).unwrap();
-    assert!(text.contains(from));
-    place.write("policy/authz.rego", &text.replacen(from, to, 1));
-    place.write("policy/data/scopes.json", &std::fs::read_to_string(shipped.join("data/scopes.json")).unwrap());
-    place.path("policy").display().to_string()
-}
 
 #[test]
 fn a_good_configuration_is_good() {

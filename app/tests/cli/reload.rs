@@ -1,0 +1,62 @@
+//! SIGHUP: a good policy takes the place of the old one, a bad one does not.
+
+use crate::harness::{Place, admin_token, get, http, policy};
+use serde_json::Value;
+
+fn hash(base: &str) -> Value {
+    let (status, health) = http(base, "GET", "/health", &[], "");
+    assert_eq!(status, 200);
+    health["services"]["policy"]["hash"].clone()
+}
+
+/// The newest event of an action.
+fn event(base: &str, token: &str, action: &str) -> Value {
+    let (status, page) = get(base, &format!("/api/v1/audit?action={action}"), token);
+    assert_eq!(status, 200);
+    page["data"][0].clone()
+}
+
+#[test]
+fn the_policy_is_read_anew_and_only_a_good_one_counts() {
+    let place = Place::bare();
+    let folder = policy(&place, "# Who", "# Who");
+    let place = place.with("POLICY_DIR", &folder).with("LOG_FORMAT", "json");
+    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
+    let greeting = running.line();
+    let base = greeting["baseUrl"].as_str().unwrap();
+    let admin = admin_token(base, &greeting);
+    let first = hash(base);
+
+    running.hang_up();
+    running.logs("the policy has not changed", 1);
+    assert_eq!(event(base, &admin, "policy.reloaded"), Value::Null);
+
+    policy(&place, "# Who", "# Whoever");
+    running.hang_up();
+    running.logs("another policy is in force", 1);
+    let second = hash(base);
+    assert_ne!(second, first);
+    let reloaded = event(base, &admin, "policy.reloaded");
+    assert_eq!((&reloaded["policyHash"], &reloaded["metadata"]["from"]), (&second, &first));
+
+    policy(&place, "admin if \"admin:all\" in scopes", "admin if ]");
+    running.hang_up();
+    running.logs("the policy was not changed", 1);
+    assert_eq!(hash(base), second);
+    let rejected = event(base, &admin, "policy.rejected");
+    assert_eq!((&rejected["outcome"], &rejected["reason"]), (&"failure".into(), &"bad_policy".into()));
+    assert!(rejected["metadata"]["problem"].as_str().unwrap().contains("authz.rego:"), "{rejected}");
+    assert_eq!(get(base, "/api/v1/agents", &admin).0, 200, "the old one decides");
+    assert_eq!(running.terminate().code, 0);
+}
+
+#[test]
+fn a_server_without_a_folder_lives_through_it() {
+    let place = Place::bare().with("LOG_FORMAT", "json");
+    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
+    let greeting = running.line();
+    running.hang_up();
+    running.logs("there is no policy to read anew", 1);
+    admin_token(greeting["baseUrl"].as_str().unwrap(), &greeting);
+    assert_eq!(running.terminate().code, 0);
+}
