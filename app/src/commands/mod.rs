@@ -1,5 +1,6 @@
 //! The command line: one file per command. Data goes to stdout, everything else to stderr.
 
+mod audit;
 mod bootstrap;
 mod completion;
 mod config;
@@ -57,6 +58,9 @@ enum Command {
     /// Take over and count credentials
     #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
+    /// Take the audit log elsewhere
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Ask a running server whether it can serve
     Healthcheck(healthcheck::Healthcheck),
     /// Print a completion script for a shell
@@ -110,6 +114,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Policy(command) => command.run(),
         Command::Keys(command) => command.run(&source).await,
         Command::Credentials(command) => command.run(&source).await,
+        Command::Audit(command) => command.run(&source).await,
         Command::Healthcheck(command) => command.run(&source).await,
         Command::Completion(command) => command.run(),
     };

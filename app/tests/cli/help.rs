@@ -4,7 +4,7 @@ use crate::harness::Place;
 use std::collections::BTreeSet;
 
 /// Every command, with the options and arguments that its help must name.
-const COMMANDS: [(&[&str], &[&str]); 12] = [
+const COMMANDS: [(&[&str], &[&str]); 13] = [
     (&["dev"], &["--data-dir", "--port", "--owner", "--json"]),
     (&["serve"], &[]),
     (&["migrate"], &["--json"]),
@@ -15,6 +15,7 @@ const COMMANDS: [(&[&str], &[&str]); 12] = [
     (&["keys", "list"], &["--json"]),
     (&["credentials", "import"], &["<FILE>", "--json", "clientId", "secretHash"]),
     (&["credentials", "status"], &["--json"]),
+    (&["audit", "export"], &["--from", "--to"]),
     (&["healthcheck"], &["--url"]),
     (&["completion"], &["<SHELL>", "bash"]),
 ];

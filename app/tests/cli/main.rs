@@ -8,6 +8,7 @@
     reason = "these are tests"
 )]
 
+mod audit;
 mod dev;
 mod harness;
 mod help;
