@@ -6,7 +6,7 @@ mod machine;
 mod policy;
 
 pub use database::{open_current_store, open_store};
-pub use keys::{master_keys, must_fit};
+pub use keys::{key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::prove_policy;
 
@@ -16,7 +16,7 @@ use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
-use agentidp_adapters::jwt::KeyError;
+use agentidp_adapters::jwt::{KeyError, KeyRing};
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::MemoryLimiter;
 use agentidp_adapters::rego::LoadError;
@@ -126,6 +126,7 @@ pub struct Background {
     pub store: Arc<SqlStore>,
     pub audit: Arc<AuditService>,
     pub legacy: Arc<LegacyPresence>,
+    pub ring: Arc<KeyRing>,
     pub ambient: Ambient,
 }
 
@@ -136,6 +137,15 @@ impl Background {
     /// The database is away.
     pub async fn refresh_legacy(&self) -> Result<(), StoreError> {
         self.legacy.refresh(self.store.as_ref(), &self.ambient).await
+    }
+
+    /// Takes the signing keys as they are now: new ones, revoked ones, those whose time is over.
+    ///
+    /// # Errors
+    /// The database is away, or a new key does not open. Then the keys that are known stay.
+    pub async fn refresh_keys(&self) -> Result<(), StartError> {
+        let stored = KeyStore::list(self.store.as_ref()).await?;
+        Ok(self.ring.replace(&stored)?)
     }
 
     /// Removes what has outlived its use: revocations, idempotency records, old events.
@@ -221,7 +231,7 @@ pub async fn build(
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(LIMITER_BUCKETS, Arc::clone(&ambient.clock))),
         policy,
-        verifier: ring,
+        verifier: Arc::clone(&ring) as _,
         ambient: ambient.clone(),
         limits: Limits {
             requests: config.limits.requests,
@@ -234,7 +244,7 @@ pub async fn build(
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
     };
-    let background = Background { store, audit, legacy, ambient };
+    let background = Background { store, audit, legacy, ring, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 

@@ -12,5 +12,6 @@ mod dev;
 mod harness;
 mod help;
 mod import;
+mod keys;
 mod serve;
 mod tools;
