@@ -105,6 +105,9 @@ pub async fn key_ring(
 ) -> Result<KeyRing, StartError> {
     let all: Vec<SealingKey> = keys.iter().map(sealing).collect();
     let mut stored: Vec<StoredKey> = KeyStore::list(store).await?;
+    if reseal(store, &stored, &all, &sealing(&keys.current)).await? {
+        stored = KeyStore::list(store).await?;
+    }
     if stored.is_empty() {
         let now = ambient.clock.now();
         let first = jwt::generate(config.tokens.algorithm, &sealing(&keys.current), now, now)?;
@@ -112,4 +115,26 @@ pub async fn key_ring(
         stored = KeyStore::list(store).await?;
     }
     Ok(KeyRing::open(stored, &all, issuer, Arc::clone(&ambient.clock))?)
+}
+
+/// Seals anew what is not sealed under the current master key, so that the previous one is needed no longer; says whether
+/// there was anything. What does not open is left: if it still signs or verifies, opening it fails next and says why.
+async fn reseal(
+    store: &SqlStore,
+    stored: &[StoredKey],
+    all: &[SealingKey],
+    current: &SealingKey,
+) -> Result<bool, StartError> {
+    let mut found = false;
+    for row in stored.iter().filter(|row| row.master_key_id != current.key_id()) {
+        found = true;
+        match jwt::reseal(row, all, current) {
+            Ok(sealed) => {
+                store.reseal(&sealed, &row.master_key_id).await?;
+                tracing::info!(kid = row.kid, "the signing key was sealed under the new master key");
+            }
+            Err(error) => tracing::warn!(cause = %error, "a signing key stays under its master key"),
+        }
+    }
+    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! `keys list|rotate|revoke`, beside a server that runs.
 
-use crate::harness::{OTHER_MASTER_KEY, Place, Running, admin_token, get};
+use crate::harness::{MASTER_KEY, OTHER_MASTER_KEY, Place, Running, admin_token, get, http};
 use crate::serve::prepared;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -85,6 +85,35 @@ fn keys_are_not_changed_under_another_master_key() {
         place.run(command).failed(2, &["MASTER_KEY_PREVIOUS"]);
     }
     assert_eq!(states(&place), ["signs"]);
+}
+
+#[test]
+fn the_previous_master_key_can_go_when_nothing_is_under_it() {
+    let (place, admin) = prepared();
+    let place = place.with("ISSUER", "http://127.0.0.1:9");
+    let mut server = place.start(&["serve"]);
+    let token = admin_token(&server.url(), &admin);
+    assert_eq!(server.terminate().code, 0);
+
+    let place = place.with("MASTER_KEY", OTHER_MASTER_KEY).with("MASTER_KEY_PREVIOUS", MASTER_KEY);
+    let mut server = place.start(&["serve"]);
+    let url = server.url();
+    let path = format!("/api/v1/agents/{}/credentials", admin["clientId"].as_str().unwrap());
+    let (status, credentials) = get(&url, &path, &token);
+    assert_eq!(status, 200, "the signing key came along: {credentials}");
+    let place = place.with("MASTER_KEY_PREVIOUS", "");
+    // The digest of a secret cannot move: only a new secret is under the new key.
+    place.run(&["serve"]).failed(2, &["MASTER_KEY_PREVIOUS"]);
+    let path = format!("{path}/{}/rotate", credentials["data"][0]["credentialId"].as_str().unwrap());
+    let (status, rotated) = http(&url, "POST", &path, &[("Authorization", &format!("Bearer {token}"))], "");
+    assert_eq!(status, 200, "{rotated}");
+    assert_eq!(server.terminate().code, 0);
+
+    let mut server = place.start(&["serve"]);
+    let url = server.url();
+    let secret = json!({"clientId": admin["clientId"], "clientSecret": rotated["clientSecret"]});
+    assert_eq!(get(&url, "/api/v1/agents", &admin_token(&url, &secret)).0, 200);
+    assert_eq!(keys(&place).len(), 1, "it is the same key");
 }
 
 #[test]
