@@ -3,7 +3,6 @@
 use crate::http;
 use crate::telemetry::causes;
 use crate::wiring::{Background, Reload, System};
-use agentidp_core::ports::storage::StoreError;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -68,7 +67,8 @@ async fn reload_on(mut hangup: Signal, background: Background) {
     }
 }
 
-type Work = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 /// Starts what runs from time to time, each by itself, so that a long one holds up no other. Each ends, after the run
 /// that it is in, when the sender is dropped.
@@ -78,9 +78,10 @@ fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>
         tokio::spawn(repeat(name, period, background.clone(), work, stop.clone()))
     };
     let jobs = vec![
-        job("refresh", REFRESH, |background| Box::pin(async move { background.refresh_legacy().await })),
-        job("flush", FLUSH, |background| Box::pin(async move { background.audit.flush_counts(false).await })),
-        job("purge", PURGE, |background| Box::pin(async move { background.purge().await })),
+        job("refresh", REFRESH, |background| Box::pin(async move { Ok(background.refresh_legacy().await?) })),
+        job("keys", REFRESH, |background| Box::pin(async move { Ok(background.refresh_keys().await?) })),
+        job("flush", FLUSH, |background| Box::pin(async move { Ok(background.audit.flush_counts(false).await?) })),
+        job("purge", PURGE, |background| Box::pin(async move { Ok(background.purge().await?) })),
     ];
     (stopped, jobs)
 }
@@ -100,7 +101,7 @@ async fn repeat(
             _ = stop.changed() => return,
         }
         if let Err(error) = work(background.clone()).await {
-            tracing::error!(job = name, cause = causes(&error), "a background job failed, it runs again");
+            tracing::error!(job = name, cause = causes(error.as_ref()), "a background job failed, it runs again");
         }
     }
 }

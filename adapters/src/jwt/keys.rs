@@ -4,6 +4,7 @@ use super::public::PublicKey;
 use super::seal::{self, SealingKey};
 use agentidp_core::domain::key::{SigningAlgorithm, StoredKey};
 use agentidp_core::domain::time::Timestamp;
+use agentidp_core::ports::tokens::{KeyMaker, MakeKeyError};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -97,6 +98,20 @@ pub fn generate(
     })
 }
 
+/// Makes keys of one algorithm under one master key.
+#[derive(Debug)]
+pub struct KeyFactory {
+    pub algorithm: SigningAlgorithm,
+    pub sealing: SealingKey,
+}
+
+impl KeyMaker for KeyFactory {
+    fn make(&self, created_at: Timestamp, active_from: Timestamp) -> Result<StoredKey, MakeKeyError> {
+        let key = generate(self.algorithm, &self.sealing, created_at, active_from);
+        key.map_err(|error| MakeKeyError(Box::new(error)))
+    }
+}
+
 fn generate_pkcs8(algorithm: SigningAlgorithm) -> Option<Zeroizing<Vec<u8>>> {
     let random = SystemRandom::new();
     let bytes = match algorithm {
@@ -172,7 +187,7 @@ impl OpenKey {
     }
 
     /// This key as one of `rows` has it.
-    pub fn as_stored_in(&self, rows: &[StoredKey]) -> Option<Self> {
+    pub fn as_stored_in(&self, rows: &[&StoredKey]) -> Option<Self> {
         rows.iter().find_map(|row| self.with_dates_of(row))
     }
 

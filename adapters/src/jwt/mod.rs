@@ -12,14 +12,14 @@ mod seal;
 mod sign;
 mod verify;
 
-use agentidp_core::domain::key::StoredKey;
+use agentidp_core::domain::key::{KeyState, StoredKey};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::clock::Clock;
 use arc_swap::ArcSwap;
 use keys::OpenKey;
 use std::sync::Arc;
 
-pub use keys::{KeyError, generate};
+pub use keys::{KeyError, KeyFactory, generate};
 pub use seal::{SealingKey, reseal};
 
 /// Longest token that is written or read, in bytes.
@@ -35,7 +35,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Opens every key that is not revoked.
+    /// Opens every key that is not revoked and has not left the key set.
     ///
     /// # Errors
     /// A key that does not open: it says which, and what to do.
@@ -45,23 +45,23 @@ impl KeyRing {
         issuer: impl Into<String>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyError> {
-        let keys = open_all(&stored, sealing, &[], clock.now())?;
+        let keys = open_all(&live(&stored, clock.now()), sealing, &[])?;
         Ok(Self { issuer: issuer.into(), sealing: sealing.to_vec(), clock, keys: ArcSwap::from_pointee(keys) })
     }
 
     /// Takes the keys as they are stored now. Those that are in memory already are not opened again.
     ///
     /// # Errors
-    /// A key does not open. Then the keys in memory stay, but for those that are revoked or gone.
+    /// A key does not open. Then the keys in memory stay, but for those that are revoked, ended or gone.
     pub fn replace(&self, stored: &[StoredKey]) -> Result<(), KeyError> {
-        let known = self.keys.load();
-        match open_all(stored, &self.sealing, &known, self.clock.now()) {
+        let (known, live) = (self.keys.load(), live(stored, self.clock.now()));
+        match open_all(&live, &self.sealing, &known) {
             Ok(keys) => {
                 self.keys.store(Arc::new(keys));
                 Ok(())
             }
             Err(error) => {
-                let kept = known.iter().filter_map(|key| key.as_stored_in(stored)).collect();
+                let kept = known.iter().filter_map(|key| key.as_stored_in(&live)).collect();
                 self.keys.store(Arc::new(newest_first(kept)));
                 Err(error)
             }
@@ -69,18 +69,18 @@ impl KeyRing {
     }
 }
 
-fn open_all(
-    stored: &[StoredKey],
-    sealing: &[SealingKey],
-    known: &[OpenKey],
-    now: Timestamp,
-) -> Result<Vec<OpenKey>, KeyError> {
-    let live = stored.iter().filter(|key| key.revoked_at.is_none_or(|at| at > now));
+/// The keys that sign or verify, or will.
+fn live(stored: &[StoredKey], now: Timestamp) -> Vec<&StoredKey> {
+    let lives = |key: &&StoredKey| !matches!(key.state(stored, now), KeyState::Revoked | KeyState::Ended);
+    stored.iter().filter(lives).collect()
+}
+
+fn open_all(live: &[&StoredKey], sealing: &[SealingKey], known: &[OpenKey]) -> Result<Vec<OpenKey>, KeyError> {
     let open = |row: &StoredKey| match known.iter().find_map(|key| key.with_dates_of(row)) {
         Some(key) => Ok(key),
         None => OpenKey::open(row, sealing),
     };
-    live.map(open).collect::<Result<_, _>>().map(newest_first)
+    live.iter().copied().map(open).collect::<Result<_, _>>().map(newest_first)
 }
 
 fn newest_first(mut keys: Vec<OpenKey>) -> Vec<OpenKey> {

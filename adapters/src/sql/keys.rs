@@ -4,25 +4,21 @@ use super::entities::signing_keys::{ActiveModel, Column, Entity, Model};
 use super::entities::{credential_grace, credentials, policies};
 use super::error::Failure;
 use super::rows::Row;
-use super::{SqlStore, dialect};
-use agentidp_core::domain::key::StoredKey;
+use super::{SqlStore, dialect, journal};
+use agentidp_core::domain::audit::AuditEvent;
+use agentidp_core::domain::key::{KeyState, StoredKey};
 use agentidp_core::domain::time::Timestamp;
-use agentidp_core::ports::storage::{KeyStore, StoreError};
+use agentidp_core::ports::storage::{KeyRevocation, KeyStore, Spare, StoreError};
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use std::collections::BTreeSet;
 
 #[async_trait]
 impl KeyStore for SqlStore {
     async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
-        self.within(async {
-            let keys = Entity::find().order_by_asc(Column::CreatedAt).order_by_asc(Column::Kid);
-            let rows = keys.all(&self.connections.reader).await?;
-            rows.into_iter().map(|row| Ok(read(row)?)).collect()
-        })
-        .await
+        self.within(async { every(&self.connections.reader).await }).await
     }
 
     async fn insert_first(&self, key: &StoredKey) -> Result<bool, StoreError> {
@@ -32,9 +28,56 @@ impl KeyStore for SqlStore {
             if Entity::find().limit(1).one(&tx).await?.is_some() {
                 return Ok(false);
             }
-            Entity::insert(new(key)).exec_without_returning(&tx).await?;
+            add(&tx, key).await?;
             tx.commit().await?;
             Ok(true)
+        })
+        .await
+    }
+
+    async fn insert(&self, key: &StoredKey, event: &AuditEvent) -> Result<(), StoreError> {
+        self.within(async {
+            let tx = self.begin().await?;
+            add(&tx, key).await?;
+            journal::close(tx, event).await
+        })
+        .await
+    }
+
+    async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError> {
+        self.within(async {
+            let (tx, now) = (self.begin().await?, event.timestamp);
+            // Each decides by all keys, so one after the other.
+            dialect::lock_name(&tx, "revoke signing keys").await?;
+            let mut keys = every(&tx).await?;
+            let Some(key) = keys.iter_mut().find(|key| key.kid == kid) else { return Ok(KeyRevocation::Unknown) };
+            match key.revoked_at.replace(now) {
+                Some(before) if before <= now => return Ok(KeyRevocation::Already(before)),
+                _ => {}
+            }
+            let revoke = Entity::update_many().col_expr(Column::RevokedAt, Expr::val(now.unix_millis()));
+            revoke.filter(Column::Kid.eq(kid)).exec(&tx).await?;
+            // Clocks of others may be ahead: what they revoked signs no more, whatever their time was.
+            keys.iter_mut().for_each(|key| key.revoked_at = key.revoked_at.map(|at| at.min(now)));
+            let one_signs = keys.iter().any(|key| key.state(&keys, now) == KeyState::Signs);
+            if !one_signs {
+                add(&tx, &spare.key).await?;
+                journal::write(&tx, &spare.event).await?;
+            }
+            journal::close(tx, event).await?;
+            Ok(if one_signs { KeyRevocation::Done } else { KeyRevocation::Replaced })
+        })
+        .await
+    }
+
+    async fn reseal(&self, key: &StoredKey, was: &str) -> Result<bool, StoreError> {
+        self.within(async {
+            let sealed = Entity::update_many()
+                .col_expr(Column::SealedPrivate, Expr::val(key.sealed_private.clone()))
+                .col_expr(Column::MasterKeyId, Expr::val(key.master_key_id.clone()))
+                .filter(Column::Kid.eq(&key.kid))
+                .filter(Column::MasterKeyId.eq(was));
+            Ok(sealed.exec(&self.connections.writer).await?.rows_affected > 0)
         })
         .await
     }
@@ -67,6 +110,16 @@ impl KeyStore for SqlStore {
         })
         .await
     }
+}
+
+async fn every<C: ConnectionTrait>(db: &C) -> Result<Vec<StoredKey>, Failure> {
+    let rows = Entity::find().order_by_asc(Column::CreatedAt).order_by_asc(Column::Kid).all(db).await?;
+    rows.into_iter().map(|row| Ok(read(row)?)).collect()
+}
+
+async fn add<C: ConnectionTrait>(db: &C, key: &StoredKey) -> Result<(), Failure> {
+    Entity::insert(new(key)).exec_without_returning(db).await?;
+    Ok(())
 }
 
 /// The few values of an indexed column, by one step of the index each: DISTINCT would read every row.

@@ -1,16 +1,26 @@
-//! `agentidp keys list`: which keys sign tokens.
+//! `agentidp keys list|rotate|revoke`: which keys sign tokens.
 
 use super::{CommandError, output, tool_config};
 use crate::config::Source;
 use crate::wiring::{self, StartError};
-use agentidp_core::ports::storage::KeyStore;
+use agentidp_core::domain::key::{KeyState, StoredKey};
+use agentidp_core::services::keys::{KeyService, list};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// List the signing keys, oldest first
     List(List),
+    /// Make a new signing key
+    ///
+    /// It is published at once and signs after 305 seconds, when every key set that somebody keeps has been fetched
+    /// anew. The key before it goes on to verify until its last token is over.
+    Rotate(Rotate),
+    /// Drop a signing key that leaked
+    ///
+    /// Every token that it signed is void within 5 seconds. If no other key signs, a new one does at once.
+    Revoke(Revoke),
 }
 
 #[derive(Debug, Args)]
@@ -20,22 +30,98 @@ pub struct List {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// Print the new key as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// The key, as `keys list` names it
+    // The name is base64url, so it may begin with a hyphen.
+    #[arg(value_name = "KID", allow_hyphen_values = true)]
+    kid: String,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 impl KeysCommand {
     pub async fn run(self, source: &Source) -> Result<(), CommandError> {
-        let Self::List(list) = self;
+        match self {
+            Self::List(list) => list.run(source).await,
+            Self::Rotate(rotate) => rotate.run(source).await,
+            Self::Revoke(revoke) => revoke.run(source).await,
+        }
+    }
+}
+
+/// The use-cases over the server's data, under its own master key.
+async fn service(source: &Source) -> Result<KeyService, CommandError> {
+    let config = tool_config(source)?;
+    let keys = wiring::master_keys(&config, false)?;
+    let store = wiring::open_current_store(&config.database.url).await?;
+    wiring::must_fit(&store, &keys).await?;
+    Ok(wiring::key_service(&config, &store, &keys))
+}
+
+fn to_json(key: &StoredKey, state: KeyState) -> Value {
+    json!({
+        "kid": key.kid, "algorithm": key.algorithm.as_str(), "state": state.as_str(),
+        "createdAt": key.created_at.to_string(), "activeFrom": key.active_from.to_string(),
+        "revokedAt": key.revoked_at.map(|at| at.to_string()),
+    })
+}
+
+fn to_text(key: &StoredKey, state: KeyState) -> String {
+    let since = match (state, key.revoked_at) {
+        (KeyState::Revoked, Some(at)) => format!("at {at}"),
+        (KeyState::Published, _) => format!("signs from {}", key.active_from),
+        _ => format!("from {}", key.active_from),
+    };
+    format!("{}  {}  {state:<9}  {since}", key.kid, key.algorithm)
+}
+
+impl List {
+    async fn run(self, source: &Source) -> Result<(), CommandError> {
         let config = tool_config(source)?;
-        let store = wiring::open_current_store(&config.database.url).await?;
-        for key in KeyStore::list(store.as_ref()).await.map_err(StartError::from)? {
-            let revoked = key.revoked_at.map(|at| at.to_string());
-            if list.json {
-                output::json(&json!({
-                    "kid": key.kid, "algorithm": key.algorithm.as_str(), "createdAt": key.created_at.to_string(),
-                    "activeFrom": key.active_from.to_string(), "revokedAt": revoked,
-                }));
+        let store = wiring::key_store(&wiring::open_current_store(&config.database.url).await?);
+        for (key, state) in list(store.as_ref(), wiring::system_time()).await.map_err(StartError::from)? {
+            if self.json {
+                output::json(&to_json(&key, state));
             } else {
-                let state =
-                    revoked.map_or_else(|| format!("signs from {}", key.active_from), |at| format!("revoked {at}"));
-                output::line(&format!("{}  {}  {state}", key.kid, key.algorithm));
+                output::line(&to_text(&key, state));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rotate {
+    async fn run(self, source: &Source) -> Result<(), CommandError> {
+        let key = service(source).await?.rotate().await.map_err(CommandError::failed)?;
+        let state = if key.active_from > key.created_at { KeyState::Published } else { KeyState::Signs };
+        if self.json {
+            output::json(&to_json(&key, state));
+        } else {
+            output::line(&to_text(&key, state));
+        }
+        Ok(())
+    }
+}
+
+impl Revoke {
+    async fn run(self, source: &Source) -> Result<(), CommandError> {
+        let done = service(source).await?.revoke(&self.kid).await.map_err(CommandError::failed)?;
+        let replacement = done.replacement.map(|key| key.kid);
+        if self.json {
+            output::json(&json!({ "kid": self.kid, "revokedAt": done.at.to_string(), "replacedBy": replacement }));
+        } else {
+            output::line(&format!("{}  revoked at {}", self.kid, done.at));
+            if let Some(kid) = replacement {
+                output::line(&format!("{kid}  signs now, for no other key did"));
             }
         }
         Ok(())

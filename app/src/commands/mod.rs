@@ -52,7 +52,7 @@ enum Command {
     /// Look at the policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Look at the signing keys
+    /// List, replace and revoke the signing keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Take over and count credentials

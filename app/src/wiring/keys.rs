@@ -2,12 +2,13 @@
 
 use super::{StartError, ambient, file_error, make_folder};
 use crate::config::{Config, MasterKeySource};
-use agentidp_adapters::jwt::{self, KeyRing, SealingKey};
+use agentidp_adapters::jwt::{self, KeyFactory, KeyRing, SealingKey};
 use agentidp_adapters::master_key::{MasterKey, MasterKeys};
 use agentidp_adapters::sql::SqlStore;
 use agentidp_core::domain::key::StoredKey;
 use agentidp_core::ports::storage::KeyStore;
 use agentidp_core::services::Ambient;
+use agentidp_core::services::keys::KeyService;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -76,6 +77,21 @@ pub async fn must_fit(store: &SqlStore, keys: &MasterKeys) -> Result<(), StartEr
     }
 }
 
+fn sealing(key: &MasterKey) -> SealingKey {
+    SealingKey::new(key.id(), key.signing_key_sealing())
+}
+
+/// The use-cases of signing keys.
+pub fn key_service(config: &Config, store: &Arc<SqlStore>, keys: &MasterKeys) -> KeyService {
+    let maker = KeyFactory { algorithm: config.tokens.algorithm, sealing: sealing(&keys.current) };
+    KeyService { keys: Arc::clone(store) as _, maker: Arc::new(maker), ambient: ambient() }
+}
+
+/// The database as the port that commands ask about keys.
+pub fn key_store(store: &Arc<SqlStore>) -> Arc<dyn KeyStore> {
+    Arc::clone(store) as _
+}
+
 /// The signing keys, the first of which is made at first start.
 ///
 /// # Errors
@@ -87,9 +103,11 @@ pub async fn key_ring(
     issuer: &str,
     ambient: &Ambient,
 ) -> Result<KeyRing, StartError> {
-    let sealing = |key: &MasterKey| SealingKey::new(key.id(), key.signing_key_sealing());
     let all: Vec<SealingKey> = keys.iter().map(sealing).collect();
     let mut stored: Vec<StoredKey> = KeyStore::list(store).await?;
+    if reseal(store, &stored, &all, &sealing(&keys.current)).await? {
+        stored = KeyStore::list(store).await?;
+    }
     if stored.is_empty() {
         let now = ambient.clock.now();
         let first = jwt::generate(config.tokens.algorithm, &sealing(&keys.current), now, now)?;
@@ -97,4 +115,26 @@ pub async fn key_ring(
         stored = KeyStore::list(store).await?;
     }
     Ok(KeyRing::open(stored, &all, issuer, Arc::clone(&ambient.clock))?)
+}
+
+/// Seals anew what is not sealed under the current master key, so that the previous one is needed no longer; says whether
+/// there was anything. What does not open is left: if it still signs or verifies, opening it fails next and says why.
+async fn reseal(
+    store: &SqlStore,
+    stored: &[StoredKey],
+    all: &[SealingKey],
+    current: &SealingKey,
+) -> Result<bool, StartError> {
+    let mut found = false;
+    for row in stored.iter().filter(|row| row.master_key_id != current.key_id()) {
+        found = true;
+        match jwt::reseal(row, all, current) {
+            Ok(sealed) => {
+                store.reseal(&sealed, &row.master_key_id).await?;
+                tracing::info!(kid = row.kid, "the signing key was sealed under the new master key");
+            }
+            Err(error) => tracing::warn!(cause = %error, "a signing key stays under its master key"),
+        }
+    }
+    Ok(found)
 }

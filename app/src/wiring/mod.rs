@@ -6,7 +6,7 @@ mod machine;
 mod policy;
 
 pub use database::{open_current_store, open_store};
-pub use keys::{master_keys, must_fit};
+pub use keys::{key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{Policy, Reload, ReloadError, prove_policy};
 
@@ -16,7 +16,7 @@ use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
-use agentidp_adapters::jwt::KeyError;
+use agentidp_adapters::jwt::{KeyError, KeyRing};
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::MemoryLimiter;
 use agentidp_adapters::rego::LoadError;
@@ -25,7 +25,7 @@ use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
-use agentidp_core::ports::storage::{CredentialStore, StoreError};
+use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::access::AccessService;
 use agentidp_core::services::agents::AgentService;
@@ -127,6 +127,7 @@ pub struct Background {
     pub audit: Arc<AuditService>,
     pub legacy: Arc<LegacyPresence>,
     pub policy: Policy,
+    pub ring: Arc<KeyRing>,
     pub ambient: Ambient,
 }
 
@@ -145,6 +146,15 @@ impl Background {
     /// It is bad or cannot be recorded; the old one stays in force.
     pub async fn reload_policy(&self) -> Result<Reload, ReloadError> {
         self.policy.reload(&self.store, &self.audit, &self.ambient).await
+    }
+
+    /// Takes the signing keys as they are now: new ones, revoked ones, those whose time is over.
+    ///
+    /// # Errors
+    /// The database is away, or a new key does not open. Then the keys that are known stay.
+    pub async fn refresh_keys(&self) -> Result<(), StartError> {
+        let stored = KeyStore::list(self.store.as_ref()).await?;
+        Ok(self.ring.replace(&stored)?)
     }
 
     /// Removes what has outlived its use: revocations, idempotency records, old events.
@@ -229,7 +239,7 @@ pub async fn build(
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(LIMITER_BUCKETS, Arc::clone(&ambient.clock))),
         policy: Arc::clone(&policy.engine),
-        verifier: ring,
+        verifier: Arc::clone(&ring) as _,
         ambient: ambient.clone(),
         limits: Limits {
             requests: config.limits.requests,
@@ -242,7 +252,7 @@ pub async fn build(
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
     };
-    let background = Background { store, audit, legacy, policy, ambient };
+    let background = Background { store, audit, legacy, policy, ring, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 

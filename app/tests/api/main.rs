@@ -14,6 +14,7 @@ mod attacker_oracles;
 mod attacker_replays;
 mod concurrency;
 mod forged;
+mod keys;
 mod legacy;
 mod main_job;
 mod negative;

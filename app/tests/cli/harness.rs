@@ -165,7 +165,8 @@ impl Running {
         Ended { code: status.code().unwrap_or(-1), stdout: self.stdout(), stderr: self.stderr() }
     }
 
-    fn wait_for<T>(&mut self, mut ready: impl FnMut(&mut Self) -> Option<T>) -> T {
+    /// Looks again and again until there is something, while it runs.
+    pub fn wait_for<T>(&mut self, mut ready: impl FnMut(&mut Self) -> Option<T>) -> T {
         let start = Instant::now();
         loop {
             let ended = self.child.try_wait().unwrap();

@@ -4,7 +4,7 @@ use crate::harness::Place;
 use std::collections::BTreeSet;
 
 /// Every command, with the options and arguments that its help must name.
-const COMMANDS: [(&[&str], &[&str]); 13] = [
+const COMMANDS: [(&[&str], &[&str]); 15] = [
     (&["dev"], &["--data-dir", "--port", "--owner", "--json"]),
     (&["serve"], &[]),
     (&["migrate"], &["--json"]),
@@ -13,6 +13,8 @@ const COMMANDS: [(&[&str], &[&str]); 13] = [
     (&["openapi"], &["--json"]),
     (&["policy", "check"], &["[DIR]", "--json"]),
     (&["keys", "list"], &["--json"]),
+    (&["keys", "rotate"], &["--json", "305 seconds"]),
+    (&["keys", "revoke"], &["<KID>", "--json"]),
     (&["credentials", "import"], &["<FILE>", "--json", "clientId", "secretHash"]),
     (&["credentials", "status"], &["--json"]),
     (&["audit", "export"], &["--from", "--to"]),
@@ -63,6 +65,7 @@ fn wrong_usage_is_status_2() {
         &["dev", "--port", "65536"],
         &["dev", "--owner", " spaced "],
         &["keys", "burn"],
+        &["keys", "revoke"],
         &["completion", "cobol"],
         &["credentials", "import"],
     ] {

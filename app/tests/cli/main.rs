@@ -13,6 +13,7 @@ mod dev;
 mod harness;
 mod help;
 mod import;
+mod keys;
 mod reload;
 mod serve;
 mod tools;

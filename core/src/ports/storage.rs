@@ -224,6 +224,26 @@ pub trait AuditLog: Send + Sync {
     async fn prune(&self, before: Timestamp, event: &AuditEvent) -> Result<u64, StoreError>;
 }
 
+/// A key that signs at once, in case that none is left, and the event of its coming.
+#[derive(Debug, Clone)]
+pub struct Spare {
+    pub key: StoredKey,
+    pub event: AuditEvent,
+}
+
+/// What became of a key that was to be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRevocation {
+    /// There is no such key.
+    Unknown,
+    /// It was revoked before, at this moment.
+    Already(Timestamp),
+    /// It is revoked now, and another one signs.
+    Done,
+    /// It is revoked now, and the spare one signs.
+    Replaced,
+}
+
 /// Signing keys, and the policies that made decisions.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
@@ -232,6 +252,18 @@ pub trait KeyStore: Send + Sync {
 
     /// Adds the first key; if there is one already, MUST change nothing and say `false`, however many ask at once.
     async fn insert_first(&self, key: &StoredKey) -> Result<bool, StoreError>;
+
+    /// Adds a key beside the others. A `kid` that is there MUST be [`StoreError::Conflict`].
+    async fn insert(&self, key: &StoredKey, event: &AuditEvent) -> Result<(), StoreError>;
+
+    /// Revokes the key `kid` at the event's time and writes the event. If no key signs then, MUST add the one of `spare`
+    /// and write its event too; of revocations that run together none may leave the keys without one that signs. A
+    /// key that is unknown or revoked already MUST change nothing.
+    async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError>;
+
+    /// Keeps `key` as it is sealed now, if the row of its `kid` is still sealed under the master key `was`; says whether
+    /// it was so. MUST change nothing but the sealed key and the name of its master key.
+    async fn reseal(&self, key: &StoredKey, was: &str) -> Result<bool, StoreError>;
 
     /// Every id of a master key that a row (signing key or digest of a credential that is not revoked) names.
     async fn master_key_ids(&self) -> Result<Vec<String>, StoreError>;

@@ -1,5 +1,8 @@
 //! Signing and reading of tokens.
 
+use super::Source;
+use crate::domain::key::StoredKey;
+use crate::domain::time::Timestamp;
 use crate::domain::token::Claims;
 
 /// The text of a token, as it goes over the wire. `Debug` prints nothing of it.
@@ -24,6 +27,20 @@ pub trait TokenSigner: Send + Sync {
     /// # Errors
     /// There is no such key, or it does not sign.
     fn sign(&self, claims: &Claims) -> Result<TokenText, SignError>;
+}
+
+/// No signing key can be made.
+#[derive(Debug, thiserror::Error)]
+#[error("no signing key can be made")]
+pub struct MakeKeyError(#[source] pub Source);
+
+/// Makes signing keys.
+pub trait KeyMaker: Send + Sync {
+    /// Makes a key that signs from `active_from` on, sealed as it is stored. No two MUST be the same.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    fn make(&self, created_at: Timestamp, active_from: Timestamp) -> Result<StoredKey, MakeKeyError>;
 }
 
 /// Reads tokens. No I/O: keys are in memory.

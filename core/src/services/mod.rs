@@ -9,6 +9,7 @@ pub mod clients;
 pub mod credentials;
 pub mod health;
 pub mod import;
+pub mod keys;
 pub mod tally;
 pub mod tokens;
 

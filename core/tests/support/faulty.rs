@@ -5,6 +5,7 @@ use agentidp_core::domain::agent::Agent;
 use agentidp_core::domain::audit::{AuditEvent, AuditFilter};
 use agentidp_core::domain::credential::{Backend, Credential, CredentialStatus, SecretRef};
 use agentidp_core::domain::ids::{AgentId, CredentialId, EventId};
+use agentidp_core::domain::key::StoredKey;
 use agentidp_core::domain::page::{Page, PageRequest};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::time::Timestamp;
@@ -12,7 +13,8 @@ use agentidp_core::domain::token::Standing;
 use agentidp_core::ports::policy::Owners;
 use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier};
 use agentidp_core::ports::storage::{
-    AgentFilter, AgentStore, AuditLog, CredentialStore, Issue, Journal, Revocation, StoreError, StoreHealth, TokenStore,
+    AgentFilter, AgentStore, AuditLog, CredentialStore, Issue, Journal, KeyRevocation, KeyStore, Revocation, Spare,
+    StoreError, StoreHealth, TokenStore,
 };
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex};
@@ -203,6 +205,38 @@ impl<T: AuditLog> AuditLog for Faulty<T> {
 
     async fn prune(&self, before: Timestamp, event: &AuditEvent) -> Result<u64, StoreError> {
         self.store("audit.prune")?.prune(before, event).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<T: KeyStore> KeyStore for Faulty<T> {
+    async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
+        self.store("keys.list")?.list().await
+    }
+
+    async fn insert_first(&self, key: &StoredKey) -> Result<bool, StoreError> {
+        self.store("keys.insert_first")?.insert_first(key).await
+    }
+
+    async fn insert(&self, key: &StoredKey, event: &AuditEvent) -> Result<(), StoreError> {
+        self.store("keys.insert")?.insert(key, event).await
+    }
+
+    async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError> {
+        self.store("keys.revoke")?.revoke(kid, event, spare).await
+    }
+
+    async fn reseal(&self, key: &StoredKey, was: &str) -> Result<bool, StoreError> {
+        self.store("keys.reseal")?.reseal(key, was).await
+    }
+
+    async fn master_key_ids(&self) -> Result<Vec<String>, StoreError> {
+        self.store("keys.master_key_ids")?.master_key_ids().await
+    }
+
+    async fn keep_policy(&self, hash: &str, rego: &str, data: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.store("keys.keep_policy")?.keep_policy(hash, rego, data, at).await
     }
 }
 

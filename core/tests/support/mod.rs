@@ -25,7 +25,7 @@ use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::clock::Clock;
 use agentidp_core::ports::policy::{Owners, PolicyEngine, PolicyRequest};
 use agentidp_core::ports::secrets::{SecretOwner, SecretStore, SecretVerifier};
-use agentidp_core::ports::storage::{AgentFilter, AgentStore, AuditLog, CredentialStore, Journal};
+use agentidp_core::ports::storage::{AgentFilter, AgentStore, AuditLog, CredentialStore, Journal, KeyStore};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::access::{AccessRequest, AccessService, Authorized, Target};
 use agentidp_core::services::audit::AuditService;
@@ -195,7 +195,8 @@ impl World {
             text: None,
         };
         let agents = AgentStore::list(store, &everyone, page()).await.unwrap();
-        let mut text = format!("{agents:?}");
+        let keys = KeyStore::list(store).await.unwrap();
+        let mut text = format!("{agents:?}{keys:?}");
         for agent in &agents.items {
             text += &format!("{:?}", CredentialStore::list(store, agent.id, None, self.now(), page()).await.unwrap());
         }

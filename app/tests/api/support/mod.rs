@@ -18,6 +18,7 @@ use agentidp::config::{Config, Profile, Source};
 use agentidp::wiring;
 use agentidp_core::domain::credential::SecretRef;
 use agentidp_core::services::import::LegacyCredential;
+use agentidp_core::services::keys::KeyService;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -46,6 +47,7 @@ pub struct TestApp {
     database: TestDatabase,
     settings: Vec<(String, String)>,
     stop: Option<oneshot::Sender<()>>,
+    background: Option<wiring::Background>,
 }
 
 /// An agent with a credential.
@@ -77,7 +79,8 @@ impl TestApp {
     /// Starts over a database that is there already.
     pub async fn start_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut app = Self { url: String::new(), admin: Client::nobody(), database, settings, stop: None };
+        let mut app =
+            Self { url: String::new(), admin: Client::nobody(), database, settings, stop: None, background: None };
         app.serve().await;
         app
     }
@@ -119,6 +122,7 @@ impl TestApp {
         tokio::spawn(agentidp::http::server::serve(listener, agentidp::http::endpoint(system.state), async {
             let _ = stopped.await;
         }));
+        self.background = Some(system.background);
         self.url = url;
         self.stop = Some(stop);
     }
@@ -131,9 +135,21 @@ impl TestApp {
             database: self.database.share(),
             settings: self.settings.clone(),
             stop: None,
+            background: None,
         };
         other.serve().await;
         other
+    }
+
+    /// Runs the job that takes up signing keys, which a server does every 4 seconds.
+    pub async fn refresh_keys(&self) {
+        self.background.as_ref().unwrap().refresh_keys().await.unwrap();
+    }
+
+    /// What `agentidp keys` does over the database of this server.
+    pub async fn key_service(&self) -> KeyService {
+        let config = self.config();
+        wiring::key_service(&config, &self.store().await, &wiring::master_keys(&config, false).unwrap())
     }
 
     /// A request to be completed and sent.

@@ -1,0 +1,97 @@
+//! Signing keys: a new one in turn, and the end of one that leaked.
+
+use super::Ambient;
+use crate::domain::audit::{Action, AuditEvent};
+use crate::domain::caller::RequestContext;
+use crate::domain::json::Json;
+use crate::domain::key::{KeyState, PUBLISHED_AHEAD, StoredKey};
+use crate::domain::time::Timestamp;
+use crate::ports::storage::{KeyRevocation, KeyStore, Spare, StoreError};
+use crate::ports::tokens::{KeyMaker, MakeKeyError};
+use std::sync::Arc;
+
+/// Changes signing keys, from outside the API.
+pub struct KeyService {
+    pub keys: Arc<dyn KeyStore>,
+    pub maker: Arc<dyn KeyMaker>,
+    pub ambient: Ambient,
+}
+
+/// A key that is revoked.
+#[derive(Debug)]
+pub struct RevokedKey {
+    pub at: Timestamp,
+    /// The key that was made because no other signed.
+    pub replacement: Option<StoredKey>,
+}
+
+/// Why no key was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyServiceError {
+    #[error("there is no signing key `{0}`; `keys list` shows those that there are")]
+    Unknown(String),
+    #[error(transparent)]
+    Maker(#[from] MakeKeyError),
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+}
+
+impl KeyService {
+    /// Every key, oldest first, with what it does now.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn list(&self) -> Result<Vec<(StoredKey, KeyState)>, StoreError> {
+        list(self.keys.as_ref(), self.ambient.clock.now()).await
+    }
+
+    /// Makes a new key. It is published at once and signs when every cached key set has passed its age; without a key
+    /// that signs meanwhile, it signs at once.
+    ///
+    /// # Errors
+    /// No key can be made, or the database is away.
+    pub async fn rotate(&self) -> Result<StoredKey, KeyServiceError> {
+        let now = self.ambient.clock.now();
+        let one_signs = self.list().await?.iter().any(|(_, state)| *state == KeyState::Signs);
+        let key = self.maker.make(now, if one_signs { now.after(PUBLISHED_AHEAD) } else { now })?;
+        self.keys.insert(&key, &self.rotated(&key)).await?;
+        Ok(key)
+    }
+
+    /// Revokes a key, and with it every token that it signed. If no other signs, a new one does at once. Revoking again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// There is no such key, no other can be made, or the database is away.
+    pub async fn revoke(&self, kid: &str) -> Result<RevokedKey, KeyServiceError> {
+        let now = self.ambient.clock.now();
+        let key = self.maker.make(now, now)?;
+        let event = self.ambient.event(Action::KeyRevoked, &RequestContext::default());
+        let event = AuditEvent { timestamp: now, ..event.with([("kid", Json::text(kid))]) };
+        let spare = Spare { event: self.rotated(&key), key };
+        match self.keys.revoke(kid, &event, &spare).await? {
+            KeyRevocation::Unknown => Err(KeyServiceError::Unknown(kid.to_owned())),
+            KeyRevocation::Already(at) => Ok(RevokedKey { at, replacement: None }),
+            KeyRevocation::Done => Ok(RevokedKey { at: now, replacement: None }),
+            KeyRevocation::Replaced => Ok(RevokedKey { at: now, replacement: Some(spare.key) }),
+        }
+    }
+
+    fn rotated(&self, key: &StoredKey) -> AuditEvent {
+        self.ambient.event(Action::KeyRotated, &RequestContext::default()).with([
+            ("kid", Json::text(&key.kid)),
+            ("algorithm", Json::text(key.algorithm)),
+            ("activeFrom", Json::text(key.active_from)),
+        ])
+    }
+}
+
+/// Every key, oldest first, with what it does at `now`.
+///
+/// # Errors
+/// The database is away.
+pub async fn list(store: &dyn KeyStore, now: Timestamp) -> Result<Vec<(StoredKey, KeyState)>, StoreError> {
+    let keys = store.list().await?;
+    let states: Vec<KeyState> = keys.iter().map(|key| key.state(&keys, now)).collect();
+    Ok(keys.into_iter().zip(states).collect())
+}

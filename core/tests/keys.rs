@@ -1,0 +1,139 @@
+//! A signing key's life: published, signing, retired, gone; and the end of one that leaked.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "these are tests"
+)]
+
+mod support;
+
+use agentidp_adapters::jwt::{KeyFactory, KeyRing, SealingKey};
+use agentidp_core::contract::tokens::claims;
+use agentidp_core::domain::audit::Action;
+use agentidp_core::domain::key::{KeyState, SigningAlgorithm, StoredKey};
+use agentidp_core::ports::storage::KeyStore;
+use agentidp_core::ports::tokens::{TokenSigner, TokenVerifier};
+use agentidp_core::services::keys::{KeyService, KeyServiceError};
+use std::sync::Arc;
+use support::{ISSUER, World, seconds, text};
+
+fn sealing() -> SealingKey {
+    SealingKey::new("key-1", &[9; 32])
+}
+
+fn service(world: &World) -> KeyService {
+    let maker = KeyFactory { algorithm: SigningAlgorithm::EdDsa, sealing: sealing() };
+    KeyService { keys: world.store.clone(), maker: Arc::new(maker), ambient: world.ambient.clone() }
+}
+
+async fn stored(world: &World) -> Vec<StoredKey> {
+    KeyStore::list(world.store.inner.as_ref()).await.unwrap()
+}
+
+async fn ring(world: &World) -> KeyRing {
+    KeyRing::open(stored(world).await, &[sealing()], ISSUER, world.clock.clone()).unwrap()
+}
+
+/// What a server does every few seconds.
+async fn refresh(world: &World, ring: &KeyRing) {
+    ring.replace(&stored(world).await).unwrap();
+}
+
+fn sign(ring: &KeyRing) -> String {
+    ring.sign(&claims(ISSUER)).unwrap().0
+}
+
+/// Whether the ring signs with this key: then a ring of it alone reads the token.
+fn signs(ring: &KeyRing, world: &World, key: &StoredKey) -> bool {
+    let only = KeyRing::open(vec![key.clone()], &[sealing()], ISSUER, world.clock.clone()).unwrap();
+    only.read(&sign(ring)).is_some()
+}
+
+async fn states(world: &World) -> Vec<KeyState> {
+    service(world).list().await.unwrap().into_iter().map(|(_, state)| state).collect()
+}
+
+#[tokio::test]
+async fn a_rotation_fails_no_verification() {
+    let world = World::new().await;
+    let first = service(&world).rotate().await.unwrap();
+    assert_eq!(first.active_from, world.now(), "without another it signs at once");
+    let ring = ring(&world).await;
+    let early = sign(&ring);
+    world.only_news().await;
+
+    world.clock.advance(seconds(1));
+    let second = service(&world).rotate().await.unwrap();
+    let event = world.only_news().await;
+    assert_eq!((event.action, text(&event, "kid")), (Action::KeyRotated, second.kid.as_str()));
+    assert_eq!(text(&event, "activeFrom"), second.active_from.to_string());
+    refresh(&world, &ring).await;
+    assert!(ring.key_set().contains(&second.kid) && signs(&ring, &world, &first));
+    assert_eq!(states(&world).await, [KeyState::Signs, KeyState::Published]);
+    world.clock.advance(seconds(304));
+    assert!(signs(&ring, &world, &first));
+    let late = sign(&ring);
+    world.clock.advance(seconds(1));
+    assert!(signs(&ring, &world, &second));
+    assert_eq!(states(&world).await, [KeyState::Retired, KeyState::Signs]);
+
+    // Longer than the longest token lives, however long that is configured now.
+    world.clock.advance(seconds(86_699));
+    refresh(&world, &ring).await;
+    assert!(ring.read(&early).is_some() && ring.read(&late).is_some() && ring.key_set().contains(&first.kid));
+    world.clock.advance(seconds(1));
+    refresh(&world, &ring).await;
+    assert!(ring.read(&late).is_none() && !ring.key_set().contains(&first.kid) && signs(&ring, &world, &second));
+    assert_eq!(states(&world).await, [KeyState::Ended, KeyState::Signs]);
+    assert_eq!(stored(&world).await.len(), 2, "the row stays");
+}
+
+#[tokio::test]
+async fn a_leaked_key_is_worth_nothing_any_more() {
+    let world = World::new().await;
+    let leaked = service(&world).rotate().await.unwrap();
+    let ring = ring(&world).await;
+    let token = sign(&ring);
+    world.only_news().await;
+
+    world.clock.advance(seconds(1));
+    let done = service(&world).revoke(&leaked.kid).await.unwrap();
+    let spare = done.replacement.unwrap();
+    let news: Vec<_> = world.news().await.iter().map(|event| (event.action, text(event, "kid").to_owned())).collect();
+    assert!(news.contains(&(Action::KeyRevoked, leaked.kid.clone())), "{news:?}");
+    assert!(news.contains(&(Action::KeyRotated, spare.kid.clone())) && news.len() == 2, "{news:?}");
+    refresh(&world, &ring).await;
+    assert!(ring.read(&token).is_none() && !ring.key_set().contains(&leaked.kid) && signs(&ring, &world, &spare));
+
+    world.clock.advance(seconds(1));
+    let again = service(&world).revoke(&leaked.kid).await.unwrap();
+    assert_eq!((again.at, again.replacement), (done.at, None));
+    assert!(world.news().await.is_empty());
+    let unknown = service(&world).revoke("nothing").await.unwrap_err();
+    assert!(matches!(unknown, KeyServiceError::Unknown(_)), "{unknown:?}");
+    assert_eq!(states(&world).await, [KeyState::Revoked, KeyState::Signs]);
+}
+
+#[tokio::test]
+async fn the_key_before_a_leaked_one_signs_again() {
+    let world = World::new().await;
+    let first = service(&world).rotate().await.unwrap();
+    let second = service(&world).rotate().await.unwrap();
+    let ring = ring(&world).await;
+    world.clock.advance(seconds(400));
+    assert!(signs(&ring, &world, &second));
+    assert_eq!(service(&world).revoke(&second.kid).await.unwrap().replacement, None);
+    refresh(&world, &ring).await;
+    assert!(signs(&ring, &world, &first));
+}
+
+#[tokio::test]
+async fn a_broken_database_leaves_the_keys_as_they_were() {
+    let world = World::new().await;
+    let unavailable = |error: &KeyServiceError| matches!(error, KeyServiceError::Unavailable(_));
+    let key = world.breaks_cleanly(async || service(&world).rotate().await, unavailable).await;
+    world.breaks_cleanly(async || service(&world).revoke(&key.kid).await, unavailable).await;
+}
