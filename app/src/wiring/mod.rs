@@ -3,6 +3,7 @@
 mod database;
 mod keys;
 mod machine;
+mod observer;
 mod policy;
 
 pub use database::{open_current_store, open_store};
@@ -14,16 +15,19 @@ use crate::config::{Config, SecretsBackend};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
+use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
 use agentidp_adapters::jwt::KeyError;
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::MemoryLimiter;
+use agentidp_adapters::metered::{Metered, MeteredPolicy, Observer};
 use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
+use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
 use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
 use agentidp_core::services::Ambient;
@@ -123,7 +127,7 @@ pub struct System {
 /// What `lifecycle` runs from time to time.
 #[derive(Clone)]
 pub struct Background {
-    pub store: Arc<SqlStore>,
+    pub store: Arc<Metered<SqlStore>>,
     pub audit: Arc<AuditService>,
     pub legacy: Arc<LegacyPresence>,
     pub ambient: Ambient,
@@ -171,6 +175,10 @@ pub async fn build(
     let (policy, source) = policy::load(config)?;
     store.keep_policy(&policy.hash(), &source.rego, &source.data, ambient.clock.now()).await?;
     let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
+    let metrics = Arc::new(Metrics::default());
+    let observer: Arc<dyn Observer> = Arc::new(observer::Counting(Arc::clone(&metrics)));
+    let policy: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(policy, Arc::clone(&observer)));
+    let store = Arc::new(Metered::new(store, observer));
     let digest = digest_secrets(keys);
     let secrets: Arc<dyn SecretStore> = match config.secrets.backend {
         SecretsBackend::Digest => Arc::clone(&digest) as _,
@@ -233,6 +241,7 @@ pub async fn build(
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
+        metrics,
     };
     let background = Background { store, audit, legacy, ambient };
     Ok(System { state: Arc::new(state), background })

@@ -16,6 +16,7 @@ mod concurrency;
 mod forged;
 mod legacy;
 mod main_job;
+mod metrics;
 mod negative;
 mod negative_api;
 mod negative_clients;
