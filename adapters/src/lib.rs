@@ -5,6 +5,7 @@ pub mod digest;
 pub mod jwt;
 pub mod master_key;
 pub mod memory;
+pub mod metered;
 pub mod rego;
 pub mod secret_router;
 pub mod sql;

@@ -1,12 +1,13 @@
-//! The contract of the store ports, on both databases.
+//! The contract of the store ports, on both databases, and behind the observing decorator.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 
 use agentidp_core::storage_contract;
-use support::{on_memory, on_postgres, on_sqlite};
+use support::{on_memory, on_metered, on_postgres, on_sqlite};
 
 storage_contract!(memory, on_memory);
+storage_contract!(metered, on_metered);
 storage_contract!(sqlite, on_sqlite);
 storage_contract!(postgres, on_postgres);
 

@@ -36,8 +36,8 @@ const API: [&str; 14] = [
 ];
 
 /// The operations that are open to everybody.
-const PUBLIC: [&str; 6] =
-    ["getHealth", "getLiveness", "getReadiness", "getKeySet", "getServerMetadata", "getOpenApiDocument"];
+const PUBLIC: [&str; 7] =
+    ["getHealth", "getLiveness", "getReadiness", "getMetrics", "getKeySet", "getServerMetadata", "getOpenApiDocument"];
 
 /// Needs no scope: the policy decides by the agent's capabilities.
 const WITHOUT_SCOPE: &str = "issueToken";

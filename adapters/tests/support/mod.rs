@@ -1,12 +1,13 @@
 //! Databases for tests: each is new, and removed when its test is over, however it ends.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use agentidp_adapters::metered::{Ending, Metered, Observer};
 use agentidp_adapters::sql::{self, Options, SqlStore};
 use agentidp_core::contract::storage::Stores;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const POSTGRES_URL: &str = "AGENTIDP_TEST_POSTGRES_URL";
@@ -117,4 +118,26 @@ pub async fn on_memory<Fut: Future<Output = ()> + Send + 'static>(case: impl FnO
 /// Runs a case on PostgreSQL.
 pub async fn on_postgres<Fut: Future<Output = ()> + Send + 'static>(case: impl FnOnce(Stores) -> Fut + Send + 'static) {
     with_stores(Scratch::postgres().await, case).await;
+}
+
+/// What an observer was told, in order.
+#[derive(Debug, Default)]
+pub struct Told(pub Mutex<Vec<(&'static str, Ending)>>);
+
+impl Observer for Told {
+    fn asked(&self, operation: &'static str, _: Duration, ending: Ending) {
+        self.0.lock().unwrap().push((operation, ending));
+    }
+
+    fn decided(&self, _: &'static str) {}
+}
+
+/// Runs a case on the observing decorator over SQLite in memory.
+pub async fn on_metered<Fut: Future<Output = ()> + Send + 'static>(case: impl FnOnce(Stores) -> Fut + Send + 'static) {
+    let test = |url: String| async move {
+        let store = migrated(&url).await;
+        case(Stores::of(Arc::new(Metered::new(Arc::new(store.clone()), Arc::new(Told::default()))))).await;
+        store.close().await.unwrap();
+    };
+    Scratch::memory().await.run(test).await;
 }

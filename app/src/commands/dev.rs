@@ -89,7 +89,7 @@ async fn administrator(system: &System, owner: &Owner) -> Result<Option<String>,
 }
 
 impl Greeting {
-    /// The console and the metrics are not there yet: their places are null.
+    /// The console is not there yet: its place is null.
     fn as_json(&self) {
         output::json(&json!({
             "baseUrl": self.base_url,
@@ -97,7 +97,7 @@ impl Greeting {
             "clientSecret": self.client_secret,
             "dashboardUrl": null,
             "docsUrl": format!("{}/docs", self.base_url),
-            "metricsUrl": null,
+            "metricsUrl": format!("{}/metrics", self.base_url),
         }));
     }
 

@@ -39,7 +39,10 @@ impl AgentsApi {
         let new = new_agent(body.value)?;
         key.must_be_free(state, &auth).await?;
         match state.agents.register(&auth.0, new, key.once(&auth.0, &created)).await {
-            Ok(agent) => Ok(Answer::fresh(created(&agent))),
+            Ok(agent) => {
+                state.metrics.agent_registered();
+                Ok(Answer::fresh(created(&agent)))
+            }
             Err(error) => key.settle(state, &auth, error.into()).await,
         }
     }

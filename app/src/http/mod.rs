@@ -19,7 +19,9 @@ pub mod state;
 pub mod system;
 pub mod tokens;
 
-use middleware::{cors, deadline, envelope, headers, panics, request_id, request_log, retry, route_notes, size_limits};
+use middleware::{
+    cors, deadline, envelope, headers, meter, panics, request_id, request_log, retry, route_notes, size_limits,
+};
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response, Route};
 use state::AppState;
@@ -27,9 +29,10 @@ use std::sync::Arc;
 
 /// The whole surface as one endpoint that answers every request, come what may.
 pub fn endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
-    let routes = system::routes(Route::new().nest("/api/v1", openapi::service()));
+    let routes = system::routes(Route::new().nest(operations::PREFIX, openapi::service()));
     let inner = routes.around(route_notes::run).boxed();
     let proxies = state.trusted_proxies.clone();
+    let metrics = Arc::clone(&state.metrics);
     let origins: Arc<[String]> = state.cors_origins.clone().into();
     // The last one written here runs first.
     inner
@@ -41,6 +44,7 @@ pub fn endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
         .around(headers::run)
         .around(move |next, request| cors::run(next, request, Arc::clone(&origins)))
         .around(request_log::run)
+        .around(move |next, request| meter::run(next, request, Arc::clone(&metrics)))
         .around(move |next, request| request_id::run(next, request, proxies.clone()))
         .data(state)
         .map_to_response()

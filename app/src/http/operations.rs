@@ -42,6 +42,9 @@ pub struct Operation {
     pub errors: &'static [Code],
 }
 
+/// Where the API begins.
+pub const PREFIX: &str = "/api/v1";
+
 use Access::{Bearer, BearerOrClient, Client};
 
 const AGENTS: (&str, &str) = ("/api/v1/agents", "/api/v1/agents");
@@ -213,9 +216,11 @@ pub fn is_oauth_path(path: &str) -> bool {
     OPERATIONS.iter().any(|operation| operation.is_oauth() && operation.path == path)
 }
 
-/// The template of a router pattern, for logs: every pattern is an operation's or has no parameters.
-pub fn template(pattern: &str) -> &str {
-    OPERATIONS.iter().find(|operation| operation.pattern == pattern).map_or(pattern, |operation| operation.path)
+/// The template of a router pattern, for logs and metrics: every pattern is an operation's or has no parameters, but for
+/// the prefix, which the router gives for whatever is not there behind it.
+pub fn template(pattern: &str) -> Option<&str> {
+    let operation = OPERATIONS.iter().find(|operation| operation.pattern == pattern);
+    operation.map(|operation| operation.path).or((pattern != PREFIX).then_some(pattern))
 }
 
 /// The methods allowed at `path` (a concrete path), as the `Allow` header. A path that is no operation's is one of those

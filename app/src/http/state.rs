@@ -2,6 +2,7 @@
 
 use super::floor::FailureFloor;
 use super::system::Documents;
+use crate::telemetry::metrics::Metrics;
 use agentidp_core::domain::rate::PerMinute;
 use agentidp_core::ports::limits::RateLimiter;
 use agentidp_core::ports::policy::PolicyEngine;
@@ -39,6 +40,7 @@ pub struct AppState {
     pub cors_origins: Vec<String>,
     pub issuer: String,
     pub documents: Documents,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Rate limits; none: off.

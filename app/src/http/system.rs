@@ -1,10 +1,10 @@
-//! What is open to everybody: health, key set, metadata, the OpenAPI document and its viewer.
+//! What is open to everybody: health, metrics, key set, metadata, the OpenAPI document and its viewer.
 
 use super::error::Failure;
 use super::middleware::request_id::untrusted_forwarding;
 use super::openapi::{self, viewer::Viewer};
 use super::state::AppState;
-use crate::telemetry::causes;
+use crate::telemetry::{causes, metrics};
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
 use bytes::Bytes;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -47,6 +47,7 @@ pub fn routes(route: Route) -> Route {
         .at("/health", get(health))
         .at("/health/live", get(live))
         .at("/health/ready", get(ready))
+        .at("/metrics", get(metrics_text))
         .at("/.well-known/jwks.json", get(jwks))
         .at("/.well-known/oauth-authorization-server", get(authorization_server))
         .at("/openapi.json", get(openapi_json))
@@ -105,6 +106,18 @@ fn docs(Data(state): Data<&Arc<AppState>>) -> Response {
 #[handler]
 fn live() -> Response {
     json_text(r#"{"status":"ok"}"#)
+}
+
+/// What is known of the dependencies is asked anew, so that each scrape tells the present.
+#[handler]
+async fn metrics_text(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
+    let database = state.health.database().await.result.is_ok();
+    // Cache, secrets and policy live in this process.
+    for (dependency, up) in [("database", database), ("cache", true), ("secrets", true), ("policy", true)] {
+        state.metrics.dependency(dependency, up);
+    }
+    let text = state.metrics.text().map_err(Failure::unavailable)?;
+    Ok(Response::builder().header(CONTENT_TYPE, metrics::CONTENT_TYPE).body(text))
 }
 
 #[handler]

@@ -1,6 +1,7 @@
-//! Logs: one JSON object a line for machines, short lines for people; always on stderr.
+//! Logs: one JSON object a line for machines, short lines for people; always on stderr. Metrics: see [`metrics`].
 
 mod json_lines;
+pub mod metrics;
 
 use crate::config::{Log, LogFormat};
 use json_lines::JsonLines;

@@ -3,6 +3,7 @@
 mod database;
 mod keys;
 mod machine;
+mod observer;
 mod policy;
 
 pub use database::{open_current_store, open_store};
@@ -14,16 +15,19 @@ use crate::config::{Config, SecretsBackend};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
+use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
 use agentidp_adapters::jwt::{KeyError, KeyRing};
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::MemoryLimiter;
+use agentidp_adapters::metered::{Metered, MeteredPolicy, Observer};
 use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
+use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
 use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
 use agentidp_core::services::Ambient;
@@ -123,7 +127,7 @@ pub struct System {
 /// What `lifecycle` runs from time to time.
 #[derive(Clone)]
 pub struct Background {
-    pub store: Arc<SqlStore>,
+    pub store: Arc<Metered<SqlStore>>,
     pub audit: Arc<AuditService>,
     pub legacy: Arc<LegacyPresence>,
     pub policy: Policy,
@@ -145,7 +149,7 @@ impl Background {
     /// # Errors
     /// It is bad or cannot be recorded; the old one stays in force.
     pub async fn reload_policy(&self) -> Result<Reload, ReloadError> {
-        self.policy.reload(&self.store, &self.audit, &self.ambient).await
+        self.policy.reload(self.store.as_ref(), &self.audit, &self.ambient).await
     }
 
     /// Takes the signing keys as they are now: new ones, revoked ones, those whose time is over.
@@ -187,8 +191,12 @@ pub async fn build(
 ) -> Result<System, StartError> {
     let ambient = ambient();
     must_fit(&store, keys).await?;
-    let policy = Policy::load(config, &store, &ambient).await?;
+    let policy = Policy::load(config, store.as_ref(), &ambient).await?;
     let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
+    let metrics = Arc::new(Metrics::default());
+    let observer: Arc<dyn Observer> = Arc::new(observer::Counting(Arc::clone(&metrics)));
+    let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
+    let store = Arc::new(Metered::new(store, observer));
     let digest = digest_secrets(keys);
     let secrets: Arc<dyn SecretStore> = match config.secrets.backend {
         SecretsBackend::Digest => Arc::clone(&digest) as _,
@@ -201,7 +209,7 @@ pub async fn build(
         agents: Arc::clone(&store) as _,
         tokens: Arc::clone(&store) as _,
         verifier: Arc::clone(&ring) as _,
-        policy: Arc::clone(&policy.engine),
+        policy: Arc::clone(&engine),
         audit: Arc::clone(&audit),
         ambient: ambient.clone(),
         issuer: issuer.to_owned(),
@@ -238,7 +246,7 @@ pub async fn build(
         health: HealthService { store: Arc::clone(&store) as _, ambient: ambient.clone() },
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(LIMITER_BUCKETS, Arc::clone(&ambient.clock))),
-        policy: Arc::clone(&policy.engine),
+        policy: engine,
         verifier: Arc::clone(&ring) as _,
         ambient: ambient.clone(),
         limits: Limits {
@@ -251,6 +259,7 @@ pub async fn build(
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
+        metrics,
     };
     let background = Background { store, audit, legacy, policy, ring, ambient };
     Ok(System { state: Arc::new(state), background })

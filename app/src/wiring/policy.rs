@@ -4,7 +4,6 @@ use super::StartError;
 use crate::config::{Config, PolicyEngineKind};
 use crate::telemetry::causes;
 use agentidp_adapters::rego::{LoadError, PolicySource, RegoPolicy};
-use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TablePolicy;
 use agentidp_core::domain::audit::Action;
 use agentidp_core::domain::caller::RequestContext;
@@ -49,7 +48,7 @@ impl Policy {
     ///
     /// # Errors
     /// It is missing or bad, or the database is away.
-    pub async fn load(config: &Config, store: &SqlStore, ambient: &Ambient) -> Result<Self, StartError> {
+    pub async fn load(config: &Config, store: &dyn KeyStore, ambient: &Ambient) -> Result<Self, StartError> {
         let source = match &config.policy.folder {
             Some(folder) => PolicySource::from_dir(folder)?,
             None => PolicySource::builtin(),
@@ -76,7 +75,7 @@ impl Policy {
     /// The policy is bad, or the database is away; the old policy stays in force.
     pub async fn reload(
         &self,
-        store: &SqlStore,
+        store: &dyn KeyStore,
         audit: &AuditService,
         ambient: &Ambient,
     ) -> Result<Reload, ReloadError> {
@@ -103,7 +102,7 @@ impl Policy {
     }
 }
 
-async fn keep(store: &SqlStore, hash: &str, source: &PolicySource, ambient: &Ambient) -> Result<(), StoreError> {
+async fn keep(store: &dyn KeyStore, hash: &str, source: &PolicySource, ambient: &Ambient) -> Result<(), StoreError> {
     store.keep_policy(hash, &source.rego, &source.data, ambient.clock.now()).await
 }
 

@@ -17,6 +17,7 @@ mod forged;
 mod keys;
 mod legacy;
 mod main_job;
+mod metrics;
 mod negative;
 mod negative_api;
 mod negative_clients;

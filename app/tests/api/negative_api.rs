@@ -80,6 +80,7 @@ async fn other_methods_and_routes_are_refused_before_authentication() {
         ("/api/v1/audit".to_owned(), "GET, HEAD", "POST PUT PATCH DELETE"),
         (format!("/api/v1/audit/{UNKNOWN}"), "GET, HEAD", "POST PUT PATCH DELETE"),
         ("/health".to_owned(), "GET, HEAD", "POST DELETE"),
+        ("/metrics".to_owned(), "GET, HEAD", "POST PUT DELETE"),
         ("/.well-known/jwks.json".to_owned(), "GET, HEAD", "POST PUT DELETE"),
         ("/openapi.json".to_owned(), "GET, HEAD", "POST"),
         ("/docs".to_owned(), "GET, HEAD", "POST"),
@@ -142,6 +143,7 @@ async fn every_answer_carries_the_headers() {
     let cases: Vec<(String, Vec<&str>, &str, u16)> = vec![
         (get("/health"), vec![], "", 200),
         (get("/health/live"), vec![], "", 200),
+        (get("/metrics"), vec![], "", 200),
         (get("/.well-known/jwks.json"), vec![], "", 200),
         (get("/.well-known/oauth-authorization-server"), vec![], "", 200),
         (get("/openapi.json"), vec![], "", 200),

@@ -25,6 +25,8 @@ fn it_greets_once_and_serves() {
     keys.sort_unstable();
     assert_eq!(keys, ["baseUrl", "clientId", "clientSecret", "dashboardUrl", "docsUrl", "metricsUrl"]);
     let base = greeting["baseUrl"].as_str().unwrap();
+    assert_eq!(greeting["metricsUrl"].as_str(), Some(format!("{base}/metrics").as_str()));
+    assert_eq!(http(base, "GET", "/metrics", &[], "").0, 200);
     let admin = admin_token(base, &greeting);
     let (status, agents) = get(base, "/api/v1/agents", &admin);
     assert_eq!((status, &agents["data"][0]["agentId"]), (200, &greeting["clientId"]));

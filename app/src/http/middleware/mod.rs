@@ -4,6 +4,7 @@ pub mod cors;
 pub mod deadline;
 pub mod envelope;
 pub mod headers;
+pub mod meter;
 pub mod panics;
 pub mod request_id;
 pub mod request_log;

@@ -1,14 +1,11 @@
 //! The access log: one line a request, never a header, a body or a query string.
 
+use super::meter::known_method;
 use crate::http::error::Code;
 use crate::http::notes::Notes;
-use crate::http::operations::template;
 use poem::{Endpoint, IntoResponse, Request, Response};
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// What a path that no route has is called.
-pub const UNMATCHED: &str = "<unmatched>";
 
 /// Runs the request and writes its line.
 ///
@@ -21,15 +18,13 @@ pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Re
     let trace = trace_id(&request);
     let response = next.call(request).await?.into_response();
     let operation = notes.operation.get();
-    let matched = notes.pattern.get().map(|pattern| template(pattern));
-    let path = operation.map(|operation| operation.path).or(matched).unwrap_or(UNMATCHED);
     tracing::info!(
         target: "agentidp::access",
         requestId = notes.context.request_id,
         traceId = trace,
         operation = operation.map(|operation| operation.id),
         method,
-        path,
+        path = notes.path(),
         status = response.status().as_u16(),
         durationMs = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
         clientId = notes.client.get().map(ToString::to_string),
@@ -37,14 +32,6 @@ pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Re
         "request"
     );
     Ok(response)
-}
-
-/// Methods are a closed set in logs, whatever is sent.
-fn known_method(method: &str) -> &'static str {
-    ["GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"]
-        .into_iter()
-        .find(|known| *known == method)
-        .unwrap_or("OTHER")
 }
 
 /// The trace id of a `traceparent` header (W3C Trace Context).

@@ -12,7 +12,7 @@ mod vocabulary;
 use super::agents::AgentsApi;
 use super::audit::AuditApi;
 use super::credentials::CredentialsApi;
-use super::operations::{Access, OPERATIONS, Operation};
+use super::operations::{Access, OPERATIONS, Operation, PREFIX};
 use super::tokens::TokensApi;
 use poem_openapi::OpenApiService;
 use scopes::Scopes;
@@ -20,8 +20,6 @@ use serde_json::{Map, Value, json};
 
 /// The handlers of the API.
 pub type Api = (AgentsApi, CredentialsApi, TokensApi, AuditApi);
-
-const PREFIX: &str = "/api/v1";
 
 /// The service whose routes are mounted under `/api/v1`.
 pub fn service() -> OpenApiService<Api, ()> {

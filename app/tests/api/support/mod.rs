@@ -103,6 +103,11 @@ impl TestApp {
         wiring::open_store(&self.config().database.url).await.unwrap()
     }
 
+    /// Runs SQL on the server's database, behind its back.
+    pub fn execute(&self, sql: &str) {
+        self.database.execute(sql);
+    }
+
     async fn serve(&mut self) {
         let config = self.config();
         let keys = wiring::master_keys(&config, false).unwrap();

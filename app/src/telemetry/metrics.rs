@@ -1,0 +1,251 @@
+//! Every metric: its name, its help, its labels and what counts it. `docs/METRICS.md` lists them; a test compares.
+//!
+//! Values of labels are closed sets: nothing that a client sends becomes one, and no id.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The text format of Prometheus, which every scraper reads.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Seconds. The objective of 250 ms is read from the bucket of exactly that.
+const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The outcome of a request for a token that got one; else it is the OAuth error.
+pub const SUCCESS: &str = "success";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    method: &'static str,
+    path: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    path: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decision {
+    decision: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Dependency {
+    dependency: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+#[derive(Clone)]
+struct Seconds;
+
+impl MetricConstructor<Histogram> for Seconds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(BUCKETS.into_iter())
+    }
+}
+
+/// The metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    tokens: Family<Outcome, Counter>,
+    agents: Counter,
+    requests: Family<Answered, Counter>,
+    request_seconds: Family<Route, Histogram, Seconds>,
+    rate_limited: Counter,
+    queries: Family<Operation, Histogram, Seconds>,
+    query_errors: Family<Operation, Counter>,
+    decisions: Family<Decision, Counter>,
+    audit_failures: Counter,
+    dependencies: Family<Dependency, Gauge>,
+}
+
+/// Registers one; the encoder adds `_total` to counters and a full stop to the help.
+fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(format!("agentidp_{name}"), help, metric.clone());
+    metric
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let r = &mut registry;
+        let build: Family<Build, Gauge> = add(r, "build_info", "What runs; always 1", Family::default());
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+        let metrics = Self {
+            tokens: add(
+                r,
+                "tokens_issued",
+                "Requests for a token: `success`, or the OAuth error that they met",
+                Family::default(),
+            ),
+            agents: add(r, "agents_registered", "Agents registered", Counter::default()),
+            requests: add(
+                r,
+                "http_requests",
+                "Requests answered; `path` is the template of the route or `<unmatched>`",
+                Family::default(),
+            ),
+            request_seconds: add(
+                r,
+                "http_request_duration_seconds",
+                "From the headers of a request to its answer",
+                Family::new_with_constructor(Seconds),
+            ),
+            rate_limited: add(r, "rate_limit_rejections", "Requests refused by a rate limit", Counter::default()),
+            queries: add(
+                r,
+                "db_query_duration_seconds",
+                "Questions to the database, each one transaction or read, waits for a connection included",
+                Family::new_with_constructor(Seconds),
+            ),
+            query_errors: add(
+                r,
+                "db_errors",
+                "Questions that the database did not answer because it was away, or held what it cannot hold",
+                Family::default(),
+            ),
+            decisions: add(
+                r,
+                "policy_decisions",
+                "Decisions of the policy: `allow`, `deny`, or `error` if it came to none",
+                Family::default(),
+            ),
+            audit_failures: add(
+                r,
+                "audit_write_failures",
+                "Events of no other change that could not be written; what they tell of was refused",
+                Counter::default(),
+            ),
+            dependencies: add(r, "dependency_up", "Whether a dependency answers: 1 or 0", Family::default()),
+            registry,
+        };
+        metrics.begin();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// What alerts look at is there from the start, as 0.
+    fn begin(&self) {
+        self.tokens.get_or_create(&Outcome { outcome: SUCCESS }).inc_by(0);
+        for decision in ["allow", "deny", "error"] {
+            self.decisions.get_or_create(&Decision { decision }).inc_by(0);
+        }
+    }
+
+    /// A token was issued ([`SUCCESS`]) or not (the OAuth error).
+    pub fn token(&self, outcome: &'static str) {
+        self.tokens.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// An agent was registered.
+    pub fn agent_registered(&self) {
+        self.agents.inc();
+    }
+
+    /// A request was answered. `path` is the template of its route, never what the client sent.
+    pub fn answered(&self, method: &'static str, path: &str, status: u16, took: Duration) {
+        let route = Route { method, path: path.to_owned() };
+        self.request_seconds.get_or_create(&route).observe(took.as_secs_f64());
+        self.requests.get_or_create(&Answered { method, path: route.path, status }).inc();
+    }
+
+    /// A rate limit refused a request.
+    pub fn rate_limited(&self) {
+        self.rate_limited.inc();
+    }
+
+    /// A question to the database is over.
+    pub fn query(&self, operation: &'static str, took: Duration) {
+        self.queries.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+    }
+
+    /// The database failed to answer.
+    pub fn query_failed(&self, operation: &'static str) {
+        self.query_errors.get_or_create(&Operation { operation }).inc();
+    }
+
+    /// Events could not be written.
+    pub fn audit_failed(&self) {
+        self.audit_failures.inc();
+    }
+
+    /// The policy decided.
+    pub fn decided(&self, decision: &'static str) {
+        self.decisions.get_or_create(&Decision { decision }).inc();
+    }
+
+    /// A dependency answers, or does not.
+    pub fn dependency(&self, dependency: &'static str, up: bool) {
+        self.dependencies.get_or_create(&Dependency { dependency }).set(i64::from(up));
+    }
+
+    /// All of them, as [`CONTENT_TYPE`] says.
+    ///
+    /// # Errors
+    /// None that is known: writing to a text does not fail.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut open = String::new();
+        text::encode_registry(&mut open, &self.registry)?;
+        Ok(classic(&open))
+    }
+}
+
+/// The encoder writes OpenMetrics, where HELP and TYPE leave out the `_total` of a counter; in the text format of
+/// Prometheus they name the series as it is.
+fn classic(open: &str) -> String {
+    let counters: BTreeSet<&str> = open.lines().filter_map(counter).collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(name) => {
+                text.push_str(&format!("# {kind} {name}_total {rest}"));
+            }
+            _ => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The name of the counter that a line declares.
+fn counter(line: &str) -> Option<&str> {
+    line.strip_prefix("# TYPE ")?.strip_suffix(" counter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_descriptions_of_counters_are_rewritten() {
+        let open =
+            "# HELP a Of a.\n# TYPE a counter\na_total 1\n# HELP b Of a counter.\n# TYPE b gauge\nb{c=\"d e\"} 1\n";
+        let expected = open.replace("# HELP a ", "# HELP a_total ").replace("# TYPE a ", "# TYPE a_total ");
+        assert_eq!(classic(open), expected);
+    }
+}

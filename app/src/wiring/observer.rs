@@ -1,0 +1,25 @@
+//! What the adapters observe becomes metrics.
+
+use crate::telemetry::metrics::Metrics;
+use agentidp_adapters::metered::{Ending, Observer};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Counts in the metrics of the process.
+pub struct Counting(pub Arc<Metrics>);
+
+impl Observer for Counting {
+    fn asked(&self, operation: &'static str, took: Duration, ending: Ending) {
+        self.0.query(operation, took);
+        if ending == Ending::Failed {
+            self.0.query_failed(operation);
+            if operation == "audit_append" {
+                self.0.audit_failed();
+            }
+        }
+    }
+
+    fn decided(&self, decision: &'static str) {
+        self.0.decided(decision);
+    }
+}
