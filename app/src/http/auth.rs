@@ -53,9 +53,9 @@ fn bearer_scheme() -> MetaSecurityScheme {
 }
 
 async fn authorize(request: &Request) -> Result<Decided, Failure> {
-    let state = state(request)?;
     let notes = Notes::of(request);
-    let operation = Operation::of(request).ok_or_else(|| Failure::new(Code::NotFound, "there is no such operation"))?;
+    let operation = operation(request, &notes)?;
+    let state = state(request)?;
     let token = match authorization(request)? {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
         _ => return Err(Failure::unauthorized(Challenge::Bearer)),
@@ -219,5 +219,21 @@ fn denied(operation: &Operation, denial: Denial) -> Failure {
             missing_scopes: denial.missing.iter().map(ToString::to_string).collect(),
             ..Failure::new(Code::Forbidden, denial.reason)
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_operation_is_noted_before_anything_can_go_wrong() {
+        let notes = Arc::new(Notes::default());
+        let mut request = Request::builder().finish();
+        request.set_data(poem::PathPattern("/api/v1/agents".into()));
+        request.set_data(Arc::clone(&notes));
+        // There is no state, so it fails at once; a request that panics or comes to its deadline is logged alike.
+        assert_eq!(authorize(&request).await.unwrap_err().code, Code::Internal);
+        assert_eq!(notes.operation.get().map(|operation| operation.id), Some("listAgents"));
     }
 }
