@@ -20,7 +20,7 @@ use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
 use agentidp_adapters::jwt::{KeyError, KeyRing};
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
-use agentidp_adapters::memory::MemoryLimiter;
+use agentidp_adapters::memory::{DEFAULT_CAPACITY, MemoryLimiter};
 use agentidp_adapters::metered::{Metered, MeteredPolicy, Observer};
 use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
@@ -45,8 +45,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Buckets of the limiter in this process.
-const LIMITER_BUCKETS: usize = 100_000;
 /// The bcrypt cost that is measured at start.
 const MEASURED_COST: u32 = 8;
 
@@ -245,7 +243,7 @@ pub async fn build(
         audit: Arc::clone(&audit),
         health: HealthService { store: Arc::clone(&store) as _, ambient: ambient.clone() },
         idempotency: Arc::clone(&store) as _,
-        limiter: Arc::new(MemoryLimiter::new(LIMITER_BUCKETS, Arc::clone(&ambient.clock))),
+        limiter: Arc::new(MemoryLimiter::new(DEFAULT_CAPACITY, Arc::clone(&ambient.clock))),
         policy: engine,
         verifier: Arc::clone(&ring) as _,
         ambient: ambient.clone(),

@@ -157,11 +157,6 @@ impl ScopeSet {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// Whether every scope of `other` is in this set.
-    pub fn includes(&self, other: &Self) -> bool {
-        other.0.is_subset(&self.0)
-    }
 }
 
 impl FromIterator<Scope> for ScopeSet {
