@@ -16,4 +16,5 @@ mod import;
 mod keys;
 mod reload;
 mod serve;
+mod stop;
 mod tools;
