@@ -6,13 +6,15 @@ mod database;
 pub mod document;
 mod forge;
 mod raw;
+mod verifier;
 pub mod walker;
 
 pub use attack::{UNKNOWN, agent_path};
 pub use client::{Answer, Call};
 pub use database::{Database, TestDatabase};
-pub use forge::{Forger, base64};
+pub use forge::{Forger, base64, base64_bytes};
 pub use raw::RawAnswer;
+pub use verifier::{Verdict, Verifier};
 
 use agentidp::config::{Config, Profile, Source};
 use agentidp::wiring;
