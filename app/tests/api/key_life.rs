@@ -4,14 +4,11 @@
 //! key is published ahead and the 300 that a key set may be kept all go by it. Between its steps of four seconds every
 //! server does what it does each four seconds, so that a slow machine slows the clock down and changes nothing else.
 
-use crate::support::{Database, TestApp, TestDatabase, Verdict, Verifier};
-use agentidp::wiring;
-use agentidp_core::domain::time::Timestamp;
+use crate::support::{Database, TestApp, TestClock, TestDatabase, Verdict, Verifier};
 use agentidp_core::ports::clock::Clock;
-use agentidp_core::services::Ambient;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::interval;
 
@@ -26,14 +23,6 @@ const TTL_SECONDS: &str = "600";
 /// Tokens are verified again when others have taken the key's place.
 const LATER: Duration = Duration::from_secs(450);
 
-struct FastClock(AtomicI64);
-
-impl Clock for FastClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_millis(self.0.load(Ordering::SeqCst))
-    }
-}
-
 #[derive(Debug, Default)]
 struct Counts {
     issued: usize,
@@ -46,16 +35,15 @@ struct Counts {
 
 struct World {
     apps: Vec<TestApp>,
-    clock: Arc<FastClock>,
+    clock: Arc<TestClock>,
     stopped: AtomicBool,
 }
 
 impl World {
     async fn start(database: Database) -> Arc<Self> {
-        let clock = Arc::new(FastClock(AtomicI64::new(wiring::system_time().unix_millis())));
-        let ambient = Ambient { clock: Arc::clone(&clock) as _, ..wiring::ambient() };
+        let clock = TestClock::new();
         let settings = [("ISSUER", "http://127.0.0.1:9"), ("TOKEN_TTL_SECONDS", TTL_SECONDS)];
-        let app = TestApp::start_by(ambient, TestDatabase::make(database).await, &settings).await;
+        let app = TestApp::start_by(clock.ambient(), TestDatabase::make(database).await, &settings).await;
         let other = app.replica().await;
         Arc::new(Self { apps: vec![app, other], clock, stopped: AtomicBool::new(false) })
     }
@@ -68,7 +56,7 @@ impl World {
         let rotate = self.apps.iter().map(|app| app.background().signing_keys.rotate_when_older(PERIOD));
         let made: Vec<_> = futures_util::future::join_all(rotate).await.into_iter().map(Result::unwrap).collect();
         assert!(made.iter().flatten().count() <= 1, "one server makes the key: {made:?}");
-        self.clock.0.fetch_add(i64::try_from(STEP.as_millis()).unwrap(), Ordering::SeqCst);
+        self.clock.advance(STEP);
     }
 
     /// Gets tokens of one server; each is verified offline by everybody and introspected by the other server, and

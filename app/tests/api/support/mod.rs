@@ -2,6 +2,7 @@
 
 mod attack;
 mod client;
+mod clock;
 mod database;
 pub mod document;
 mod forge;
@@ -11,6 +12,7 @@ pub mod walker;
 
 pub use attack::{UNKNOWN, agent_path};
 pub use client::{Answer, Call};
+pub use clock::TestClock;
 pub use database::{Database, TestDatabase};
 pub use forge::{Forger, base64, base64_bytes};
 pub use raw::RawAnswer;
