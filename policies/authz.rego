@@ -11,7 +11,7 @@
 #   missing  the scopes that would have helped
 #   scopes   issueToken only: the scopes that the new token gets
 #
-# To change a rule: edit it, edit its tests in authz_test.rego, run `agentidp policy check FOLDER`, and start the server
+# To change a rule: edit it, edit its tests in authz_test.rego, run `agentidp policy test FOLDER`, and start the server
 # with POLICY_DIR set to that folder, or send it SIGHUP if it is: the policy is taken only if its trial decisions succeed.
 # Stock OPA gives the same answers:
 #

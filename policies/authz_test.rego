@@ -1,4 +1,4 @@
-# Tests of authz.rego: `opa test policies/*.rego policies/data/scopes.json`; the project's own tests run them too.
+# Tests of authz.rego: `agentidp policy test policies`, or `opa test policies/*.rego policies/data/scopes.json`.
 package agentidp.authz_test
 
 import data.agentidp.authz

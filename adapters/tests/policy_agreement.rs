@@ -1,11 +1,11 @@
 //! One policy, three ways to decide by it: compiled Rego, interpreted Rego and the table agree on everything.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
 
+use agentidp_adapters::rego::suite::{self, TestFile};
 use agentidp_adapters::rego::{PolicySource, RegoPolicy};
 use agentidp_adapters::table::TablePolicy;
 use agentidp_core::contract::policy::generated;
 use agentidp_core::ports::policy::PolicyEngine;
-use regorus::{Engine, Value};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -47,23 +47,9 @@ fn compiled_interpreted_and_table_agree() {
 
 #[test]
 fn every_rego_test_is_true() {
-    let tests = include_str!("../../policies/authz_test.rego");
-    let source = PolicySource::builtin();
-    let mut engine = Engine::new();
-    engine.add_policy("authz.rego".to_owned(), source.rego).unwrap();
-    engine.add_policy("authz_test.rego".to_owned(), tests.to_owned()).unwrap();
-    engine.add_data(Value::from_json_str(&source.data).unwrap()).unwrap();
-    let written: BTreeSet<&str> = tests
-        .lines()
-        .filter(|line| line.starts_with("test_"))
-        .map(|line| line.split([' ', ':']).next().unwrap())
-        .collect();
-    assert!(written.len() > 20, "the tests were not found");
-    // A test that fails is undefined, and so is simply missing among the results.
-    let failed: Vec<&str> = written
-        .into_iter()
-        .filter(|name| engine.eval_rule(format!("data.agentidp.authz_test.{name}")).unwrap() != Value::Bool(true))
-        .collect();
+    let results = suite::run(&PolicySource::builtin(), &TestFile::builtin()).unwrap();
+    assert!(results.len() > 20, "the tests were not found");
+    let failed: Vec<_> = results.iter().filter(|test| test.problem.is_some()).collect();
     assert!(failed.is_empty(), "{failed:?}");
 }
 

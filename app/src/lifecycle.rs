@@ -14,6 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// What other processes changed is learnt this often.
 const REFRESH: Duration = Duration::from_secs(4);
+/// Whether the signing key is too old is asked this often.
+const ROTATION: Duration = Duration::from_secs(60 * 60);
 /// Counts of minutes that are over are written this often.
 const FLUSH: Duration = Duration::from_secs(10);
 /// Rows that have outlived their use are removed this often.
@@ -80,6 +82,7 @@ fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>
     let jobs = vec![
         job("refresh", REFRESH, |background| Box::pin(async move { Ok(background.refresh_legacy().await?) })),
         job("keys", REFRESH, |background| Box::pin(async move { Ok(background.refresh_keys().await?) })),
+        job("rotation", ROTATION, |background| Box::pin(async move { Ok(background.rotate_keys().await?) })),
         job("flush", FLUSH, |background| Box::pin(async move { Ok(background.audit.flush_counts(false).await?) })),
         job("purge", PURGE, |background| Box::pin(async move { Ok(background.purge().await?) })),
     ];

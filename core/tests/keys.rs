@@ -11,6 +11,7 @@
 mod support;
 
 use agentidp_adapters::jwt::{KeyFactory, KeyRing, SealingKey};
+use agentidp_core::contract::storage::race;
 use agentidp_core::contract::tokens::claims;
 use agentidp_core::domain::audit::Action;
 use agentidp_core::domain::key::{KeyState, SigningAlgorithm, StoredKey};
@@ -70,6 +71,7 @@ async fn a_rotation_fails_no_verification() {
     let event = world.only_news().await;
     assert_eq!((event.action, text(&event, "kid")), (Action::KeyRotated, second.kid.as_str()));
     assert_eq!(text(&event, "activeFrom"), second.active_from.to_string());
+    assert_eq!(text(&event, "reason"), "command");
     refresh(&world, &ring).await;
     assert!(ring.key_set().contains(&second.kid) && signs(&ring, &world, &first));
     assert_eq!(states(&world).await, [KeyState::Signs, KeyState::Published]);
@@ -136,4 +138,54 @@ async fn a_broken_database_leaves_the_keys_as_they_were() {
     let unavailable = |error: &KeyServiceError| matches!(error, KeyServiceError::Unavailable(_));
     let key = world.breaks_cleanly(async || service(&world).rotate().await, unavailable).await;
     world.breaks_cleanly(async || service(&world).revoke(&key.kid).await, unavailable).await;
+    world.breaks_cleanly(async || service(&world).rotate_when_older(seconds(0)).await, unavailable).await;
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_on_schedule_by_one_of_many() {
+    let world = World::new().await;
+    let period = seconds(90 * 86_400);
+    assert_eq!(service(&world).rotate_when_older(period).await.unwrap(), None, "there is no key");
+    let first = service(&world).rotate().await.unwrap();
+    world.only_news().await;
+    world.clock.advance(period - seconds(1));
+    assert_eq!(service(&world).rotate_when_older(period).await.unwrap(), None);
+    assert!(world.news().await.is_empty());
+
+    world.clock.advance(seconds(1));
+    let services: Vec<_> = (0..4).map(|_| service(&world)).collect();
+    let made = race(services.iter().map(|service| service.rotate_when_older(period))).await;
+    let made: Vec<StoredKey> = made.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!((made.len(), stored(&world).await.len()), (1, 2), "of four that ask at once one makes a key");
+    assert_eq!(made[0].active_from, world.now().after(seconds(305)));
+    let event = world.only_news().await;
+    assert_eq!((event.action, text(&event, "kid")), (Action::KeyRotated, made[0].kid.as_str()));
+    assert_eq!(text(&event, "reason"), "schedule");
+    assert_eq!(states(&world).await, [KeyState::Signs, KeyState::Published]);
+
+    // The new one is not due, though the old one still signs.
+    assert_eq!(service(&world).rotate_when_older(period).await.unwrap(), None);
+    world.clock.advance(seconds(305));
+    assert_eq!(states(&world).await, [KeyState::Retired, KeyState::Signs]);
+    assert!(signs(&ring(&world).await, &world, &made[0]) && first.kid != made[0].kid);
+}
+
+#[tokio::test]
+async fn another_algorithm_is_taken_up_ahead() {
+    let world = World::new().await;
+    let of =
+        |algorithm| KeyService { maker: Arc::new(KeyFactory { algorithm, sealing: sealing() }), ..service(&world) };
+    let first = service(&world).rotate().await.unwrap();
+    world.only_news().await;
+    assert_eq!(service(&world).rotate_to(SigningAlgorithm::EdDsa).await.unwrap(), None);
+    let new = of(SigningAlgorithm::Es256).rotate_to(SigningAlgorithm::Es256).await.unwrap().unwrap();
+    assert_eq!(text(&world.only_news().await, "reason"), "algorithm");
+    assert_eq!(
+        (new.algorithm, states(&world).await),
+        (SigningAlgorithm::Es256, vec![KeyState::Signs, KeyState::Published])
+    );
+    assert_eq!(of(SigningAlgorithm::Es256).rotate_to(SigningAlgorithm::Es256).await.unwrap(), None, "once");
+    world.clock.advance(seconds(305));
+    let ring = ring(&world).await;
+    assert!(signs(&ring, &world, &new) && ring.key_set().contains(&first.kid));
 }

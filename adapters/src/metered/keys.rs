@@ -4,7 +4,7 @@ use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::domain::credential::Credential;
 use agentidp_core::domain::key::StoredKey;
 use agentidp_core::domain::time::Timestamp;
-use agentidp_core::ports::storage::{KeyRevocation, KeyStore, Spare, StoreError, StoreHealth};
+use agentidp_core::ports::storage::{KeptPolicy, KeyRevocation, KeyStore, Spare, StoreError, StoreHealth};
 use async_trait::async_trait;
 
 #[deny(clippy::missing_trait_methods)]
@@ -22,6 +22,10 @@ impl<S: KeyStore> KeyStore for Metered<S> {
         self.observe("key_insert", self.inner.insert(key, event)).await
     }
 
+    async fn insert_after(&self, after: &str, key: &StoredKey, event: &AuditEvent) -> Result<bool, StoreError> {
+        self.observe("key_insert_after", self.inner.insert_after(after, key, event)).await
+    }
+
     async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError> {
         self.observe("key_revoke", self.inner.revoke(kid, event, spare)).await
     }
@@ -36,6 +40,10 @@ impl<S: KeyStore> KeyStore for Metered<S> {
 
     async fn keep_policy(&self, hash: &str, rego: &str, data: &str, at: Timestamp) -> Result<(), StoreError> {
         self.observe("key_keep_policy", self.inner.keep_policy(hash, rego, data, at)).await
+    }
+
+    async fn find_policy(&self, hash: &str) -> Result<Option<KeptPolicy>, StoreError> {
+        self.observe("key_find_policy", self.inner.find_policy(hash)).await
     }
 }
 

@@ -6,7 +6,9 @@ mod decision;
 mod probes;
 mod program;
 mod source;
+pub mod suite;
 
+use agentidp_core::domain::scope::Scope;
 use agentidp_core::ports::policy::{Decided, PolicyEngine, PolicyError, PolicyInput};
 use arc_swap::ArcSwap;
 use program::Program;
@@ -38,11 +40,16 @@ struct Loaded {
 }
 
 impl Loaded {
-    fn prove(source: PolicySource) -> Result<Self, LoadError> {
+    fn compile(source: PolicySource) -> Result<Self, LoadError> {
         let program = Program::compile(&source)?;
-        probes::prove(&program)?;
         let hash = source.hash();
         Ok(Self { program, source, hash })
+    }
+
+    fn prove(source: PolicySource) -> Result<Self, LoadError> {
+        let loaded = Self::compile(source)?;
+        probes::prove(&loaded.program)?;
+        Ok(loaded)
     }
 }
 
@@ -53,6 +60,20 @@ impl RegoPolicy {
     /// The policy does not parse, does not compile or fails a trial decision.
     pub fn new(source: PolicySource) -> Result<Self, LoadError> {
         Ok(Self { current: ArcSwap::from_pointee(Loaded::prove(source)?) })
+    }
+
+    /// Takes a policy that was in force before. It was proved then; trials that were added since do not keep its decisions
+    /// from being made again.
+    ///
+    /// # Errors
+    /// The policy does not parse or does not compile.
+    pub fn kept(source: PolicySource) -> Result<Self, LoadError> {
+        Ok(Self { current: ArcSwap::from_pointee(Loaded::compile(source)?) })
+    }
+
+    /// The scopes that the data of the policy names, in alphabetical order.
+    pub fn scopes(&self) -> Vec<Scope> {
+        self.current.load().program.scopes()
     }
 
     /// Proves another policy and puts it in force; decisions under way end under the old one.

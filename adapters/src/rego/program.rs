@@ -3,6 +3,7 @@
 use super::decision::parse;
 use super::{LoadError, PolicySource, cycles};
 use agentidp_core::domain::json::Json;
+use agentidp_core::domain::scope::Scope;
 use agentidp_core::ports::policy::{Decision, PolicyInput};
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::vm::{ExecutionMode, RegoVM};
@@ -30,13 +31,9 @@ pub(super) struct Program {
 impl Program {
     /// Compiles without running anything: unknown built-in functions and rules that conflict show only in a run.
     pub(super) fn compile(source: &PolicySource) -> Result<Self, LoadError> {
+        let failed = |error: &dyn std::fmt::Display| LoadError::Compile(located(&source.rego_name(), error));
+        let mut engine = engine(source, TIME_LIMIT)?;
         let data = read_data(source)?;
-        let failed = |error: &dyn std::fmt::Display| LoadError::Compile(located(source, error));
-        let mut engine = Engine::new();
-        engine.set_strict_builtin_errors(true);
-        engine.set_execution_timer_config(timer());
-        engine.add_policy(source.rego_name(), source.rego.clone()).map_err(|error| failed(&error))?;
-        engine.add_data(data.clone()).map_err(|error| failed(&error))?;
         let policy = engine.compile_with_entrypoint(&RULE.into()).map_err(|error| failed(&error))?;
         let program = Compiler::compile_from_policy(&policy, &[RULE]).map_err(|error| failed(&error))?;
         if let Some(circle) = cycles::circle(&program) {
@@ -55,7 +52,7 @@ impl Program {
         // of the stack, which would take the process with it.
         vm.set_execution_mode(ExecutionMode::Suspendable);
         vm.set_max_instructions(MAX_INSTRUCTIONS);
-        vm.set_execution_timer_config(Some(timer()));
+        vm.set_execution_timer_config(Some(timer(TIME_LIMIT)));
         vm.load_program(Arc::clone(&self.program));
         vm.set_data(self.data.clone()).map_err(|error| error.to_string())?;
         vm.set_input(to_value(input.to_json()));
@@ -73,6 +70,13 @@ impl Program {
         }
     }
 
+    /// The scopes that the data names; a name that is no scope opens nothing.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        let names = self.data["scopes"].as_object().map(|scopes| scopes.keys().cloned().collect()).unwrap_or_default();
+        let names: Vec<Value> = names;
+        names.iter().filter_map(|name| name.as_string().ok()?.parse().ok()).collect()
+    }
+
     /// Decides with the interpreter.
     pub(super) fn interpret(&self, input: &PolicyInput) -> Result<Decision, String> {
         let mut engine = self.engine.clone();
@@ -81,8 +85,20 @@ impl Program {
     }
 }
 
-fn timer() -> ExecutionTimerConfig {
-    ExecutionTimerConfig { limit: TIME_LIMIT, check_interval: NonZeroU32::MIN.saturating_add(127) }
+/// An interpreter that holds the policy and its data, and gives up after `limit`.
+pub(super) fn engine(source: &PolicySource, limit: Duration) -> Result<Engine, LoadError> {
+    let data = read_data(source)?;
+    let failed = |error: &dyn std::fmt::Display| LoadError::Compile(located(&source.rego_name(), error));
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(true);
+    engine.set_execution_timer_config(timer(limit));
+    engine.add_policy(source.rego_name(), source.rego.clone()).map_err(|error| failed(&error))?;
+    engine.add_data(data).map_err(|error| failed(&error))?;
+    Ok(engine)
+}
+
+fn timer(limit: Duration) -> ExecutionTimerConfig {
+    ExecutionTimerConfig { limit, check_interval: NonZeroU32::MIN.saturating_add(127) }
 }
 
 fn read_data(source: &PolicySource) -> Result<Value, LoadError> {
@@ -95,10 +111,9 @@ fn read_data(source: &PolicySource) -> Result<Value, LoadError> {
 }
 
 /// The message of regorus, with the file's name where it has none of its own.
-fn located(source: &PolicySource, error: &dyn std::fmt::Display) -> String {
-    let name = source.rego_name();
+pub(super) fn located(name: &str, error: &dyn std::fmt::Display) -> String {
     let message = error.to_string();
-    if message.contains(&name) { message.trim().to_owned() } else { format!("{name}: {message}") }
+    if message.contains(name) { message.trim().to_owned() } else { format!("{name}: {message}") }
 }
 
 /// The same value in regorus's own type.

@@ -34,11 +34,7 @@ impl PolicySource {
     /// # Errors
     /// One of them cannot be read or is no UTF-8.
     pub fn from_dir(folder: &Path) -> Result<Self, LoadError> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read_to_string(&path)
-                .map_err(|source| LoadError::Read { path: path.display().to_string(), source })
-        };
+        let read = |name: &str| read(&folder.join(name));
         Ok(Self { rego: read(REGO_FILE)?, data: read(DATA_FILE)?, folder: folder.display().to_string() })
     }
 
@@ -59,4 +55,9 @@ impl PolicySource {
     pub(super) fn data_name(&self) -> String {
         format!("{}/{DATA_FILE}", self.folder)
     }
+}
+
+/// The text of a file of the policy.
+pub(super) fn read(path: &Path) -> Result<String, LoadError> {
+    std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.display().to_string(), source })
 }

@@ -6,14 +6,17 @@ use super::error::Failure;
 use super::rows::Row;
 use super::{SqlStore, dialect, journal};
 use agentidp_core::domain::audit::AuditEvent;
-use agentidp_core::domain::key::{KeyState, StoredKey};
+use agentidp_core::domain::key::{KeyState, StoredKey, newest};
 use agentidp_core::domain::time::Timestamp;
-use agentidp_core::ports::storage::{KeyRevocation, KeyStore, Spare, StoreError};
+use agentidp_core::ports::storage::{KeptPolicy, KeyRevocation, KeyStore, Spare, StoreError};
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use std::collections::BTreeSet;
+
+/// The lock of changes that are decided by all keys: they go one after the other.
+const CHANGE: &str = "change signing keys";
 
 #[async_trait]
 impl KeyStore for SqlStore {
@@ -44,11 +47,25 @@ impl KeyStore for SqlStore {
         .await
     }
 
+    async fn insert_after(&self, after: &str, key: &StoredKey, event: &AuditEvent) -> Result<bool, StoreError> {
+        self.within(async {
+            let tx = self.begin().await?;
+            dialect::lock_name(&tx, CHANGE).await?;
+            let keys = every(&tx).await?;
+            if newest(&keys, event.timestamp).is_none_or(|newest| newest.kid != after) {
+                return Ok(false);
+            }
+            add(&tx, key).await?;
+            journal::close(tx, event).await?;
+            Ok(true)
+        })
+        .await
+    }
+
     async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError> {
         self.within(async {
             let (tx, now) = (self.begin().await?, event.timestamp);
-            // Each decides by all keys, so one after the other.
-            dialect::lock_name(&tx, "revoke signing keys").await?;
+            dialect::lock_name(&tx, CHANGE).await?;
             let mut keys = every(&tx).await?;
             let Some(key) = keys.iter_mut().find(|key| key.kid == kid) else { return Ok(KeyRevocation::Unknown) };
             match key.revoked_at.replace(now) {
@@ -107,6 +124,14 @@ impl KeyStore for SqlStore {
             let insert = policies::Entity::insert(row).on_conflict(keep).try_insert();
             insert.exec_without_returning(&self.connections.writer).await?;
             Ok(())
+        })
+        .await
+    }
+
+    async fn find_policy(&self, hash: &str) -> Result<Option<KeptPolicy>, StoreError> {
+        self.within(async {
+            let row = policies::Entity::find_by_id(hash).one(&self.connections.reader).await?;
+            Ok(row.map(|row| KeptPolicy { rego: row.rego, data: row.data }))
         })
         .await
     }

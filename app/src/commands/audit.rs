@@ -17,6 +17,7 @@ pub enum AuditCommand {
     /// Print events as JSON Lines, newest first
     ///
     /// Each line is an event as the API shows it. What the retention has removed is gone.
+    #[command(after_help = "Example:\n  agentidp audit export --from 2026-01-01T00:00:00Z > events.jsonl")]
     Export(Export),
 }
 
@@ -46,7 +47,7 @@ impl Export {
         loop {
             let request = PageRequest::new(100, after).map_err(|error| CommandError::Failed(error.0))?;
             let page = log.query(&Owners::All, &filter, None, request).await.map_err(StartError::from)?;
-            page.items.iter().for_each(|event| output::line(&AuditEvent::from(event).to_json_string()));
+            page.items.iter().try_for_each(|event| output::line(&AuditEvent::from(event).to_json_string()))?;
             match page.next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),

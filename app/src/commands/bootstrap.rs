@@ -31,11 +31,10 @@ impl Bootstrap {
         let admin = admin.map_err(CommandError::failed)?;
         let (id, secret) = (admin.agent.id.to_string(), admin.secret.expose());
         if self.json {
-            output::json(&json!({ "clientId": id, "clientSecret": secret }));
+            output::json(&json!({ "clientId": id, "clientSecret": secret }))
         } else {
             output::note("an administrator was made; its secret is shown only now");
-            output::line(&format!("client id      {id}\nclient secret  {secret}"));
+            output::line(&format!("client id      {id}\nclient secret  {secret}"))
         }
-        Ok(())
     }
 }

@@ -15,7 +15,6 @@ impl Completion {
     pub fn run(self) -> Result<(), CommandError> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "agentidp", &mut script);
-        super::output::line(String::from_utf8_lossy(&script).trim_end());
-        Ok(())
+        super::output::line(String::from_utf8_lossy(&script).trim_end())
     }
 }

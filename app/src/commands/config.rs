@@ -8,6 +8,9 @@ use serde_json::json;
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read the configuration and report every mistake
+    ///
+    /// Nothing is opened and nothing starts. With a mistake the exit status is 2.
+    #[command(after_help = "Example:\n  agentidp config check --profile serve --json")]
     Check(Check),
 }
 
@@ -39,12 +42,9 @@ impl ConfigCommand {
             let mistakes = result.as_ref().err().map(|error| error.mistakes.clone()).unwrap_or_default();
             let mistakes: Vec<_> =
                 mistakes.iter().map(|mistake| json!({"name": mistake.name, "problem": mistake.problem})).collect();
-            output::json(&json!({ "ok": result.is_ok(), "mistakes": mistakes }));
+            output::json(&json!({ "ok": result.is_ok(), "mistakes": mistakes }))?;
         }
         result?;
-        if !check.json {
-            output::line("the configuration is good");
-        }
-        Ok(())
+        if check.json { Ok(()) } else { output::line("the configuration is good") }
     }
 }

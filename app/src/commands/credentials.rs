@@ -1,6 +1,6 @@
 //! `agentidp credentials import|status`: the way off bcrypt.
 
-use super::{CommandError, output, tool_config};
+use super::{CommandError, input, output, tool_config};
 use crate::config::Source;
 use crate::http::body::parse_json;
 use crate::http::dto::fields::{Fields, text};
@@ -11,7 +11,6 @@ use agentidp_core::domain::time::Timestamp;
 use agentidp_core::services::import::{ImportError, Imported, LegacyCredential};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::io::Read;
 use std::path::PathBuf;
 
 /// Largest file that is read.
@@ -23,8 +22,10 @@ pub enum CredentialsCommand {
     ///
     /// FILE holds one JSON object a line: {"clientId", "secretHash"} and, if known, "credentialId", "createdAt",
     /// "expiresAt". Nothing is written unless every line is good; doing it again changes nothing.
+    #[command(after_help = "Example:\n  agentidp credentials import hashes.jsonl")]
     Import(Import),
     /// Count the credentials on each backend
+    #[command(after_help = "Example:\n  agentidp credentials status --json")]
     Status(Status),
 }
 
@@ -57,7 +58,7 @@ impl CredentialsCommand {
 impl Import {
     async fn run(self, source: &Source) -> Result<(), CommandError> {
         let config = tool_config(source)?;
-        let credentials = parse_file(&self.read()?)?;
+        let credentials = parse_file(&input::text(&self.file, MAX_FILE_BYTES)?)?;
         let store = wiring::open_current_store(&config.database.url).await?;
         let service = wiring::import_service(&store);
         let (mut new, mut known, mut refused) = (0_u64, 0_u64, Vec::new());
@@ -80,26 +81,11 @@ impl Import {
         }
         let summary = json!({ "imported": new, "alreadyThere": known, "refused": refused.len() });
         if self.json {
-            output::json(&summary);
+            output::json(&summary)?;
         } else {
-            output::line(&format!("imported {new}, already there {known}, refused {}", refused.len()));
+            output::line(&format!("imported {new}, already there {known}, refused {}", refused.len()))?;
         }
         if refused.is_empty() { Ok(()) } else { Err(CommandError::Failed("some lines were refused".to_owned())) }
-    }
-
-    fn read(&self) -> Result<String, CommandError> {
-        let mut text = String::new();
-        let reader: Box<dyn Read> = if self.file.as_os_str() == "-" {
-            Box::new(std::io::stdin())
-        } else {
-            Box::new(std::fs::File::open(&self.file).map_err(|error| self.unreadable(&error))?)
-        };
-        reader.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|error| self.unreadable(&error))?;
-        Ok(text)
-    }
-
-    fn unreadable(&self, error: &std::io::Error) -> CommandError {
-        CommandError::Failed(format!("`{}` cannot be read: {error}", self.file.display()))
     }
 }
 
@@ -129,10 +115,7 @@ fn parse_line(line: &str) -> Result<LegacyCredential, String> {
     let expires_at = fields.optional("expiresAt", text);
     let legacy =
         || Some(LegacyCredential { agent_id: agent_id?, credential_id, secret: secret?, created_at, expires_at });
-    fields.finish(legacy).map_err(|failure| {
-        let mistakes = failure.fields.iter().map(|error| format!("`{}` {}", error.field, error.message));
-        mistakes.collect::<Vec<_>>().join(", ")
-    })
+    fields.finish(legacy).map_err(|failure| input::mistakes(&failure))
 }
 
 fn past(value: &Value) -> Result<Timestamp, Invalid> {
@@ -155,14 +138,13 @@ impl Status {
             let rows = counts.iter().map(|(backend, status, count)| {
                 json!({"backend": backend.as_str(), "status": status.as_str(), "count": count})
             });
-            output::json(&json!({ "credentials": rows.collect::<Vec<_>>() }));
+            output::json(&json!({ "credentials": rows.collect::<Vec<_>>() }))
         } else if counts.is_empty() {
-            output::line("there are no credentials");
+            output::line("there are no credentials")
         } else {
-            for (backend, status, count) in counts {
-                output::line(&format!("{backend:<20} {status:<8} {count}"));
-            }
+            counts
+                .into_iter()
+                .try_for_each(|(backend, status, count)| output::line(&format!("{backend:<20} {status:<8} {count}")))
         }
-        Ok(())
     }
 }

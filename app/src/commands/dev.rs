@@ -50,7 +50,7 @@ impl Dev {
         let store = wiring::open_store(&config.database.url).await?;
         store.migrate().await.map_err(StartError::from)?;
         let issuer = config.server.issuer.text(bound);
-        let system = wiring::build(&config, store.clone(), &keys, &issuer).await?;
+        let system = wiring::build(&config, store.clone(), &keys, &issuer, wiring::ambient()).await?;
         let bootstrap = wiring::bootstrap_service(&store, &keys).run(self.owner.clone(), false).await;
         let (client_id, client_secret) = match bootstrap {
             Ok(admin) => (Some(admin.agent.id.to_string()), Some(admin.secret.expose().to_owned())),
@@ -58,12 +58,11 @@ impl Dev {
             Err(error) => return Err(CommandError::failed(error)),
         };
         let greeting = Greeting { base_url: base_url(bound), client_id, client_secret };
-        if self.json {
-            greeting.as_json()
-        } else {
-            greeting.for_people()
+        match if self.json { greeting.as_json() } else { greeting.for_people() } {
+            // It was asked for a server, whoever reads of it.
+            Ok(()) | Err(CommandError::Closed) => Ok(lifecycle::run(listener, system).await?),
+            Err(error) => Err(error),
         }
-        Ok(lifecycle::run(listener, system).await?)
     }
 }
 
@@ -90,7 +89,7 @@ async fn administrator(system: &System, owner: &Owner) -> Result<Option<String>,
 
 impl Greeting {
     /// The console is not there yet: its place is null.
-    fn as_json(&self) {
+    fn as_json(&self) -> Result<(), CommandError> {
         output::json(&json!({
             "baseUrl": self.base_url,
             "clientId": self.client_id,
@@ -98,29 +97,29 @@ impl Greeting {
             "dashboardUrl": null,
             "docsUrl": format!("{}/docs", self.base_url),
             "metricsUrl": format!("{}/metrics", self.base_url),
-        }));
+        }))
     }
 
-    fn for_people(&self) {
+    fn for_people(&self) -> Result<(), CommandError> {
         let Self { base_url, .. } = self;
-        output::line(&format!("\nAgentIdP serves at {base_url}  (API documentation: {base_url}/docs)\n"));
+        output::line(&format!("\nAgentIdP serves at {base_url}  (API documentation: {base_url}/docs)\n"))?;
         let client_id = self.client_id.as_deref().unwrap_or("CLIENT_ID");
         match &self.client_secret {
             Some(secret) => {
-                output::line("The first administrator. Its secret is shown only now:\n");
-                output::line(&format!("  client id      {client_id}\n  client secret  {secret}\n"));
-                output::line("Get a token:\n");
+                output::line("The first administrator. Its secret is shown only now:\n")?;
+                output::line(&format!("  client id      {client_id}\n  client secret  {secret}\n"))?;
+                output::line("Get a token:\n")?;
                 output::line(&format!(
                     "  curl -s -u '{client_id}:{secret}' -d grant_type=client_credentials {base_url}/api/v1/token\n"
-                ));
+                ))
             }
             None => {
                 output::line(&format!(
                     "The administrator is {client_id}; its secret was shown at the first start. Get a token:\n"
-                ));
+                ))?;
                 output::line(&format!(
                     "  curl -s -u '{client_id}:SECRET' -d grant_type=client_credentials {base_url}/api/v1/token\n"
-                ));
+                ))
             }
         }
     }

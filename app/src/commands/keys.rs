@@ -11,15 +11,22 @@ use serde_json::{Value, json};
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// List the signing keys, oldest first
+    ///
+    /// `published` is in the key set and will sign, `signs` does, `retired` only verifies, `ended` has left the key set,
+    /// `revoked` is worth nothing.
+    #[command(after_help = "Example:\n  agentidp keys list --json")]
     List(List),
     /// Make a new signing key
     ///
     /// It is published at once and signs after 305 seconds, when every key set that somebody keeps has been fetched
-    /// anew. The key before it goes on to verify until its last token is over.
+    /// anew. The key before it goes on to verify until its last token is over. Servers do this themselves every
+    /// KEY_ROTATION_DAYS.
+    #[command(after_help = "Example:\n  agentidp keys rotate")]
     Rotate(Rotate),
     /// Drop a signing key that leaked
     ///
     /// Every token that it signed is void within 5 seconds. If no other key signs, a new one does at once.
+    #[command(after_help = "Example:\n  agentidp keys revoke 5UFlzVuDHVHmdAQZYbXN-2VqKWzTQ7IVvuEdpqqjA5c")]
     Revoke(Revoke),
 }
 
@@ -64,7 +71,7 @@ async fn service(source: &Source) -> Result<KeyService, CommandError> {
     let keys = wiring::master_keys(&config, false)?;
     let store = wiring::open_current_store(&config.database.url).await?;
     wiring::must_fit(&store, &keys).await?;
-    Ok(wiring::key_service(&config, &store, &keys))
+    Ok(wiring::key_service(&config, &store, &keys, wiring::ambient()))
 }
 
 fn to_json(key: &StoredKey, state: KeyState) -> Value {
@@ -90,9 +97,9 @@ impl List {
         let store = wiring::key_store(&wiring::open_current_store(&config.database.url).await?);
         for (key, state) in list(store.as_ref(), wiring::system_time()).await.map_err(StartError::from)? {
             if self.json {
-                output::json(&to_json(&key, state));
+                output::json(&to_json(&key, state))?;
             } else {
-                output::line(&to_text(&key, state));
+                output::line(&to_text(&key, state))?;
             }
         }
         Ok(())
@@ -103,12 +110,7 @@ impl Rotate {
     async fn run(self, source: &Source) -> Result<(), CommandError> {
         let key = service(source).await?.rotate().await.map_err(CommandError::failed)?;
         let state = if key.active_from > key.created_at { KeyState::Published } else { KeyState::Signs };
-        if self.json {
-            output::json(&to_json(&key, state));
-        } else {
-            output::line(&to_text(&key, state));
-        }
-        Ok(())
+        if self.json { output::json(&to_json(&key, state)) } else { output::line(&to_text(&key, state)) }
     }
 }
 
@@ -117,13 +119,10 @@ impl Revoke {
         let done = service(source).await?.revoke(&self.kid).await.map_err(CommandError::failed)?;
         let replacement = done.replacement.map(|key| key.kid);
         if self.json {
-            output::json(&json!({ "kid": self.kid, "revokedAt": done.at.to_string(), "replacedBy": replacement }));
+            output::json(&json!({ "kid": self.kid, "revokedAt": done.at.to_string(), "replacedBy": replacement }))
         } else {
-            output::line(&format!("{}  revoked at {}", self.kid, done.at));
-            if let Some(kid) = replacement {
-                output::line(&format!("{kid}  signs now, for no other key did"));
-            }
+            output::line(&format!("{}  revoked at {}", self.kid, done.at))?;
+            replacement.map_or(Ok(()), |kid| output::line(&format!("{kid}  signs now, for no other key did")))
         }
-        Ok(())
     }
 }

@@ -23,12 +23,11 @@ impl Migrate {
         }
         store.migrate().await.map_err(StartError::from)?;
         if self.json {
-            output::json(&json!({ "applied": pending }));
+            output::json(&json!({ "applied": pending }))
         } else if pending.is_empty() {
-            output::line("the schema is up to date");
+            output::line("the schema is up to date")
         } else {
-            pending.iter().for_each(|name| output::line(&format!("applied {name}")));
+            pending.iter().try_for_each(|name| output::line(&format!("applied {name}")))
         }
-        Ok(())
     }
 }

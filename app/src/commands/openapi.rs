@@ -19,7 +19,6 @@ impl Openapi {
         } else {
             serde_yaml_ng::to_string(&document).map_err(CommandError::failed)?
         };
-        output::line(text.trim_end());
-        Ok(())
+        output::line(text.trim_end())
     }
 }

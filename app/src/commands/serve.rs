@@ -20,7 +20,7 @@ impl Serve {
         let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
         let bound = listener.local_addr()?;
         let issuer = config.server.issuer.text(bound);
-        let system = wiring::build(&config, store, &keys, &issuer).await?;
+        let system = wiring::build(&config, store, &keys, &issuer, wiring::ambient()).await?;
         tracing::info!(address = %bound, issuer, policy = system.state.policy.hash(), "serving");
         Ok(lifecycle::run(listener, system).await?)
     }

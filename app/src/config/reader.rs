@@ -6,9 +6,13 @@ use super::source::Source;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::time::Duration;
 
 /// No secret is longer; a larger file is the wrong file.
 const SECRET_FILE_LIMIT: u64 = 64 * 1024;
+/// A century: longer is meant to be for ever, which is 0.
+const MAX_DAYS: u32 = 36_500;
+const SECONDS_OF_A_DAY: u64 = 86_400;
 
 pub(super) struct Reader<'a> {
     source: &'a Source,
@@ -47,6 +51,13 @@ impl<'a> Reader<'a> {
             number.ok_or_else(|| format!("`{text}` is not a whole number from {min} to {max}"))
         });
         number.unwrap_or(default)
+    }
+
+    /// A number of days; 0 is none, for ever.
+    pub(super) fn days(&mut self, name: &str, default: u32) -> Option<Duration> {
+        let days = self.number(name, default, 0, MAX_DAYS);
+        let time = Duration::from_secs(u64::from(days).saturating_mul(SECONDS_OF_A_DAY));
+        Some(time).filter(|time| !time.is_zero())
     }
 
     /// A list separated by commas; white space around the items is allowed.

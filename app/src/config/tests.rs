@@ -51,13 +51,15 @@ fn serve_needs_an_issuer_and_a_master_key_only() {
     assert_eq!(config.policy, Policy { folder: None, engine: PolicyEngineKind::Rego });
     assert!(matches!(config.keys.required(), Ok(MasterKeySource::Given(key)) if key.expose()[31] == 31));
     assert!(config.keys.previous.is_none());
-    assert_eq!(config.tokens, Tokens { ttl: Duration::from_secs(3600), algorithm: SigningAlgorithm::Es256 });
+    let day = |days: u64| Some(Duration::from_secs(days * 86_400));
+    let tokens = Tokens { ttl: Duration::from_secs(3600), algorithm: SigningAlgorithm::Es256, key_rotation: day(90) };
+    assert_eq!(config.tokens, tokens);
     let limit = |limit: Option<agentidp_core::domain::rate::PerMinute>| limit.map(|limit| limit.0.get());
     assert_eq!(limit(config.limits.requests), Some(100));
     assert_eq!(limit(config.limits.introspections), Some(6_000));
     assert_eq!(limit(config.limits.auth_failures), Some(30));
     assert_eq!((config.limits.agents_per_owner, config.limits.tokens_per_client_per_month), (None, None));
-    assert_eq!(config.audit.retention, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(config.audit.retention, day(90));
     assert_eq!(config.log, Log { format: None, filter: "info".to_owned() });
 }
 

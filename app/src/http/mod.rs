@@ -15,6 +15,7 @@ pub mod notes;
 pub mod openapi;
 pub mod operations;
 pub mod server;
+mod stage;
 pub mod state;
 pub mod system;
 pub mod tokens;

@@ -80,6 +80,7 @@ pub struct Metrics {
     decisions: Family<Decision, Counter>,
     audit_failures: Counter,
     dependencies: Family<Dependency, Gauge>,
+    signing_key_age: Gauge,
 }
 
 /// Registers one; the encoder adds `_total` to counters and a full stop to the help.
@@ -140,6 +141,12 @@ impl Default for Metrics {
                 Counter::default(),
             ),
             dependencies: add(r, "dependency_up", "Whether a dependency answers: 1 or 0", Family::default()),
+            signing_key_age: add(
+                r,
+                "signing_key_age_seconds",
+                "How long ago the key was made that signs, as of the last look at the keys",
+                Gauge::default(),
+            ),
             registry,
         };
         metrics.begin();
@@ -201,6 +208,11 @@ impl Metrics {
     /// A dependency answers, or does not.
     pub fn dependency(&self, dependency: &'static str, up: bool) {
         self.dependencies.get_or_create(&Dependency { dependency }).set(i64::from(up));
+    }
+
+    /// The key that signs is of this age.
+    pub fn signing_key(&self, age: Duration) {
+        self.signing_key_age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// All of them, as [`CONTENT_TYPE`] says.

@@ -82,9 +82,9 @@ fn sealing(key: &MasterKey) -> SealingKey {
 }
 
 /// The use-cases of signing keys.
-pub fn key_service(config: &Config, store: &Arc<SqlStore>, keys: &MasterKeys) -> KeyService {
+pub fn key_service(config: &Config, store: &Arc<SqlStore>, keys: &MasterKeys, ambient: Ambient) -> KeyService {
     let maker = KeyFactory { algorithm: config.tokens.algorithm, sealing: sealing(&keys.current) };
-    KeyService { keys: Arc::clone(store) as _, maker: Arc::new(maker), ambient: ambient() }
+    KeyService { keys: Arc::clone(store) as _, maker: Arc::new(maker), ambient }
 }
 
 /// The database as the port that commands ask about keys.
@@ -92,7 +92,8 @@ pub fn key_store(store: &Arc<SqlStore>) -> Arc<dyn KeyStore> {
     Arc::clone(store) as _
 }
 
-/// The signing keys, the first of which is made at first start.
+/// The signing keys. The first is made at first start, another one by `service` if the configuration has another
+/// algorithm than the newest.
 ///
 /// # Errors
 /// A key does not open, or the database is away.
@@ -101,7 +102,7 @@ pub async fn key_ring(
     store: &SqlStore,
     keys: &MasterKeys,
     issuer: &str,
-    ambient: &Ambient,
+    service: &KeyService,
 ) -> Result<KeyRing, StartError> {
     let all: Vec<SealingKey> = keys.iter().map(sealing).collect();
     let mut stored: Vec<StoredKey> = KeyStore::list(store).await?;
@@ -109,12 +110,16 @@ pub async fn key_ring(
         stored = KeyStore::list(store).await?;
     }
     if stored.is_empty() {
-        let now = ambient.clock.now();
+        let now = service.ambient.clock.now();
         let first = jwt::generate(config.tokens.algorithm, &sealing(&keys.current), now, now)?;
         store.insert_first(&first).await?;
         stored = KeyStore::list(store).await?;
     }
-    Ok(KeyRing::open(stored, &all, issuer, Arc::clone(&ambient.clock))?)
+    if let Some(key) = service.rotate_to(config.tokens.algorithm).await? {
+        tracing::info!(kid = key.kid, algorithm = key.algorithm.as_str(), "another algorithm: a new key was made");
+        stored = KeyStore::list(store).await?;
+    }
+    Ok(KeyRing::open(stored, &all, issuer, Arc::clone(&service.ambient.clock))?)
 }
 
 /// Seals anew what is not sealed under the current master key, so that the previous one is needed no longer; says whether

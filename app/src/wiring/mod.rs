@@ -9,7 +9,7 @@ mod policy;
 pub use database::{open_current_store, open_store};
 pub use keys::{key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
-pub use policy::{Policy, Reload, ReloadError, prove_policy};
+pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
 
 use crate::config::{Config, SecretsBackend};
 use crate::http::floor::FailureFloor;
@@ -27,6 +27,7 @@ use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
+use agentidp_core::domain::key::KeyState;
 use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
 use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
@@ -39,6 +40,7 @@ use agentidp_core::services::clients::{ClientService, LegacyPresence};
 use agentidp_core::services::credentials::CredentialService;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::import::ImportService;
+use agentidp_core::services::keys::{KeyService, KeyServiceError};
 use agentidp_core::services::tokens::TokenService;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -61,6 +63,8 @@ pub enum StartError {
     Policy(#[from] LoadError),
     #[error("the policy cannot be used: {0}")]
     Table(#[from] TableError),
+    #[error("no policy is kept under the hash `{0}` that this program can run")]
+    PolicyNotKept(String),
     #[error("POLICY_ENGINE=table decides by the shipped rules, but POLICY_DIR has others in authz.rego; use `rego`")]
     TableIgnoresRego,
     #[error("the master key cannot be used: {0}")]
@@ -74,6 +78,8 @@ pub enum StartError {
     WrongMasterKey(String),
     #[error(transparent)]
     Keys(#[from] KeyError),
+    #[error(transparent)]
+    KeyService(#[from] KeyServiceError),
     #[error("secrets cannot be verified: {0}")]
     Secrets(#[from] SecretError),
     #[error("`{path}`: {source}")]
@@ -130,6 +136,10 @@ pub struct Background {
     pub legacy: Arc<LegacyPresence>,
     pub policy: Policy,
     pub ring: Arc<KeyRing>,
+    pub signing_keys: Arc<KeyService>,
+    /// How old the newest signing key may get; none: for ever.
+    pub key_rotation: Option<Duration>,
+    pub metrics: Arc<Metrics>,
     pub ambient: Ambient,
 }
 
@@ -156,7 +166,23 @@ impl Background {
     /// The database is away, or a new key does not open. Then the keys that are known stay.
     pub async fn refresh_keys(&self) -> Result<(), StartError> {
         let stored = KeyStore::list(self.store.as_ref()).await?;
+        let now = self.ambient.clock.now();
+        if let Some(key) = stored.iter().find(|key| key.state(&stored, now) == KeyState::Signs) {
+            self.metrics.signing_key(now.since(key.created_at));
+        }
         Ok(self.ring.replace(&stored)?)
+    }
+
+    /// Makes a new signing key if the newest one is too old.
+    ///
+    /// # Errors
+    /// The database is away, or no key can be made.
+    pub async fn rotate_keys(&self) -> Result<(), KeyServiceError> {
+        let Some(period) = self.key_rotation else { return Ok(()) };
+        if let Some(key) = self.signing_keys.rotate_when_older(period).await? {
+            tracing::info!(kid = key.kid, "the signing key is due to be replaced: a new one was made");
+        }
+        Ok(())
     }
 
     /// Removes what has outlived its use: revocations, idempotency records, old events.
@@ -176,7 +202,7 @@ impl Background {
     }
 }
 
-/// Puts the whole system together on an open database, for the issuer `issuer`. Long, because it is a list: every part
+/// Puts the whole system together on an open database, for the issuer `issuer`, by the time of `ambient`. Long, because it is a list: every part
 /// and what it is made of, once, in the order in which they need each other, without a decision of its own.
 ///
 /// # Errors
@@ -186,11 +212,12 @@ pub async fn build(
     store: Arc<SqlStore>,
     keys: &MasterKeys,
     issuer: &str,
+    ambient: Ambient,
 ) -> Result<System, StartError> {
-    let ambient = ambient();
     must_fit(&store, keys).await?;
     let policy = Policy::load(config, store.as_ref(), &ambient).await?;
-    let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
+    let signing_keys = Arc::new(key_service(config, &store, keys, ambient.clone()));
+    let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &signing_keys).await?);
     let metrics = Arc::new(Metrics::default());
     let observer: Arc<dyn Observer> = Arc::new(observer::Counting(Arc::clone(&metrics)));
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
@@ -257,9 +284,10 @@ pub async fn build(
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
-        metrics,
+        metrics: Arc::clone(&metrics),
     };
-    let background = Background { store, audit, legacy, policy, ring, ambient };
+    let key_rotation = config.tokens.key_rotation;
+    let background = Background { store, audit, legacy, policy, ring, signing_keys, key_rotation, metrics, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 

@@ -3,11 +3,13 @@
 use super::StartError;
 use crate::config::{Config, PolicyEngineKind};
 use crate::telemetry::causes;
+use agentidp_adapters::rego::suite::{self, TestFile, TestResult};
 use agentidp_adapters::rego::{LoadError, PolicySource, RegoPolicy};
 use agentidp_adapters::table::TablePolicy;
 use agentidp_core::domain::audit::Action;
 use agentidp_core::domain::caller::RequestContext;
 use agentidp_core::domain::json::Json;
+use agentidp_core::domain::scope::Scope;
 use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::storage::{KeyStore, StoreError};
 use agentidp_core::services::Ambient;
@@ -49,10 +51,7 @@ impl Policy {
     /// # Errors
     /// It is missing or bad, or the database is away.
     pub async fn load(config: &Config, store: &dyn KeyStore, ambient: &Ambient) -> Result<Self, StartError> {
-        let source = match &config.policy.folder {
-            Some(folder) => PolicySource::from_dir(folder)?,
-            None => PolicySource::builtin(),
-        };
+        let source = source_of(config.policy.folder.as_deref())?;
         let policy = match config.policy.engine {
             PolicyEngineKind::Rego => {
                 let rego = Arc::new(RegoPolicy::new(source.clone())?);
@@ -106,11 +105,63 @@ async fn keep(store: &dyn KeyStore, hash: &str, source: &PolicySource, ambient: 
     store.keep_policy(hash, &source.rego, &source.data, ambient.clock.now()).await
 }
 
-/// Parses, compiles and tries the policy in `folder`, or the one in this program; says its hash.
+/// A policy to ask about requests that nobody makes.
+pub struct GivenPolicy {
+    pub engine: Arc<dyn PolicyEngine>,
+    /// The scopes that its data names.
+    pub scopes: Vec<Scope>,
+}
+
+impl From<RegoPolicy> for GivenPolicy {
+    fn from(policy: RegoPolicy) -> Self {
+        Self { scopes: policy.scopes(), engine: Arc::new(policy) }
+    }
+}
+
+/// The policy in `folder`, or the one in this program.
+fn source_of(folder: Option<&Path>) -> Result<PolicySource, LoadError> {
+    folder.map_or_else(|| Ok(PolicySource::builtin()), PolicySource::from_dir)
+}
+
+/// Parses, compiles and tries the policy in `folder`, or the one in this program.
 ///
 /// # Errors
 /// It is missing or bad.
+pub fn given_policy(folder: Option<&Path>) -> Result<GivenPolicy, StartError> {
+    Ok(RegoPolicy::new(source_of(folder)?)?.into())
+}
+
+/// The same; says its hash.
+///
+/// # Errors
+/// As [`given_policy`].
 pub fn prove_policy(folder: Option<&Path>) -> Result<String, StartError> {
-    let source = folder.map_or_else(|| Ok(PolicySource::builtin()), PolicySource::from_dir)?;
-    Ok(RegoPolicy::new(source)?.hash())
+    Ok(given_policy(folder)?.engine.hash())
+}
+
+/// Runs the tests beside the policy in `folder`, or those of the one in this program.
+///
+/// # Errors
+/// The policy or its tests are missing or do not compile.
+pub fn test_policy(folder: Option<&Path>) -> Result<Vec<TestResult>, StartError> {
+    let files = folder.map_or_else(|| Ok(TestFile::builtin()), TestFile::from_dir)?;
+    Ok(suite::run(&source_of(folder)?, &files)?)
+}
+
+/// The policy that was in force under `hash`, be it Rego or the table.
+///
+/// # Errors
+/// None is kept that this program can run, or the database is away.
+pub async fn kept_policy(store: &dyn KeyStore, hash: &str) -> Result<GivenPolicy, StartError> {
+    let unknown = || StartError::PolicyNotKept(hash.to_owned());
+    let kept = store.find_policy(hash).await?.ok_or_else(unknown)?;
+    let table = TablePolicy::new(&kept.data)?;
+    let rego = RegoPolicy::kept(PolicySource::new(kept.rego, kept.data))?;
+    if rego.hash() == hash {
+        Ok(rego.into())
+    } else if table.hash() == hash {
+        Ok(GivenPolicy { scopes: rego.scopes(), engine: Arc::new(table) })
+    } else {
+        Err(unknown())
+    }
 }

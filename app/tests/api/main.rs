@@ -14,6 +14,7 @@ mod attacker_oracles;
 mod attacker_replays;
 mod concurrency;
 mod forged;
+mod key_life;
 mod keys;
 mod legacy;
 mod main_job;

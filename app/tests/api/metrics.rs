@@ -144,7 +144,7 @@ async fn nobody_makes_more_series() {
     let keys = wiring::master_keys(&config, false).unwrap();
     let store = wiring::open_store(&config.database.url).await.unwrap();
     store.migrate().await.unwrap();
-    let system = wiring::build(&config, store, &keys, "http://localhost").await.unwrap();
+    let system = wiring::build(&config, store, &keys, "http://localhost", wiring::ambient()).await.unwrap();
     let state = Arc::clone(&system.state);
     let endpoint = agentidp::http::endpoint(system.state);
     let send = async |method: &str, path: String| {

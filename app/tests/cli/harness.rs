@@ -71,17 +71,17 @@ impl Place {
     pub fn start(&self, arguments: &[&str]) -> Running {
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let (stdout, stderr) = (self.path(&format!("{mark}.out")), self.path(&format!("{mark}.err")));
-        let child = Command::new(env!("CARGO_BIN_EXE_agentidp"))
-            .args(arguments)
-            .env_clear()
-            .envs(self.env.iter().cloned())
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(File::create(&stdout).unwrap())
-            .stderr(File::create(&stderr).unwrap())
-            .spawn()
-            .unwrap();
+        let (out, err) = (File::create(&stdout).unwrap(), File::create(&stderr).unwrap());
+        let child = self.command(arguments).stdout(out).stderr(err).spawn().unwrap();
         Running { child, stdout, stderr }
+    }
+
+    /// `agentidp` with these arguments, not yet started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentidp"));
+        command.args(arguments).env_clear().envs(self.env.iter().cloned());
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command
     }
 
     /// Runs `agentidp` with these arguments to its end.
@@ -141,8 +141,13 @@ impl Running {
 
     /// Asks it to stop, as a service manager does.
     pub fn terminate(self) -> Ended {
-        self.send("-TERM");
+        self.terminate_later();
         self.end()
+    }
+
+    /// The same, without waiting for the end.
+    pub fn terminate_later(&self) {
+        self.send("-TERM");
     }
 
     /// Asks it to read its files anew.
@@ -160,7 +165,8 @@ impl Running {
         self.wait_for(|running| (running.stderr().matches(words).count() == times).then_some(()));
     }
 
-    fn end(mut self) -> Ended {
+    /// Waits for its end.
+    pub fn end(mut self) -> Ended {
         let status = self.wait_for(|running| running.child.try_wait().unwrap());
         Ended { code: status.code().unwrap_or(-1), stdout: self.stdout(), stderr: self.stderr() }
     }

@@ -4,7 +4,7 @@ use crate::harness::Place;
 use std::collections::BTreeSet;
 
 /// Every command, with the options and arguments that its help must name.
-const COMMANDS: [(&[&str], &[&str]); 15] = [
+const COMMANDS: [(&[&str], &[&str]); 17] = [
     (&["dev"], &["--data-dir", "--port", "--owner", "--json"]),
     (&["serve"], &[]),
     (&["migrate"], &["--json"]),
@@ -12,6 +12,8 @@ const COMMANDS: [(&[&str], &[&str]); 15] = [
     (&["config", "check"], &["--profile", "--json"]),
     (&["openapi"], &["--json"]),
     (&["policy", "check"], &["[DIR]", "--json"]),
+    (&["policy", "test"], &["[DIR]", "--json", "_test.rego"]),
+    (&["policy", "explain"], &["[DIR]", "--input", "--event", "--json"]),
     (&["keys", "list"], &["--json"]),
     (&["keys", "rotate"], &["--json", "305 seconds"]),
     (&["keys", "revoke"], &["<KID>", "--json"]),
@@ -36,7 +38,7 @@ fn every_command_explains_itself() {
     for (command, words) in COMMANDS {
         let ended = place.done(&[command, &["--help"]].concat());
         assert_eq!(ended.stderr, "");
-        for word in words.iter().chain(&["--config", "--help", "Usage: agentidp"]) {
+        for word in words.iter().chain(&["--config", "--help", "Usage: agentidp", "Example"]) {
             assert!(ended.stdout.contains(word), "{command:?} does not name `{word}`:\n{}", ended.stdout);
         }
     }
@@ -51,8 +53,40 @@ fn no_command_is_left_out() {
         within.map(|command| command[depth].to_owned()).collect()
     };
     assert_eq!(listed(&place, &[]), names(0, ""));
-    for group in ["config", "policy", "keys", "credentials"] {
+    for group in ["config", "policy", "keys", "credentials", "audit"] {
         assert_eq!(listed(&place, &[group]), names(1, group), "{group}");
+    }
+}
+
+/// The sections of `docs/CLI.md`: the command of each, and its text.
+fn documented() -> impl Iterator<Item = (Vec<&'static str>, &'static str)> {
+    let page = include_str!("../../../docs/CLI.md");
+    let sections = page.split("\n## agentidp ").skip(1).map(|section| section.split_once('\n').unwrap());
+    sections.map(|(command, text)| (command.split(' ').collect(), text))
+}
+
+#[test]
+fn the_page_has_every_command_with_its_options_and_an_example() {
+    let known: Vec<Vec<&str>> = COMMANDS.iter().map(|(command, _)| command.to_vec()).collect();
+    assert_eq!(documented().map(|(command, _)| command).collect::<Vec<_>>(), known);
+    for ((command, text), (_, words)) in documented().zip(COMMANDS) {
+        let options = words.iter().map(|word| word.trim_matches(['<', '>', '[', ']']));
+        for option in options.filter(|word| word.starts_with("--") || word.chars().all(char::is_uppercase)) {
+            assert!(text.contains(option), "the page does not tell `{option}` of {command:?}");
+        }
+        assert!(text.contains(&format!("agentidp {}", command.join(" "))), "{command:?} has no example");
+    }
+}
+
+#[test]
+fn no_option_takes_a_secret() {
+    let place = Place::bare();
+    for (command, _) in COMMANDS {
+        let help = place.done(&[command, &["--help"]].concat()).stdout;
+        let options = help.split_whitespace().filter(|word| word.starts_with("--"));
+        let secret = ["secret", "password", "token", "master", "credential"];
+        let bad: Vec<_> = options.filter(|option| secret.iter().any(|word| option.contains(word))).collect();
+        assert!(bad.is_empty(), "{command:?}: {bad:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::harness::{MASTER_KEY, OTHER_MASTER_KEY, Place, Running, admin_token, get, http};
 use crate::serve::prepared;
 use serde_json::{Value, json};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The keys that `keys list` shows, oldest first.
 fn keys(place: &Place) -> Vec<Value> {
@@ -47,18 +47,27 @@ fn a_rotated_key_is_published_by_a_running_server() {
 }
 
 #[test]
-fn a_revoked_key_is_dropped_by_a_running_server() {
+fn a_revoked_key_is_dropped_by_every_running_server() {
     let (place, admin) = prepared();
-    let mut server = place.start(&["serve"]);
-    let url = server.url();
-    let token = admin_token(&url, &admin);
+    let place = place.with("RATE_LIMIT_PER_MINUTE", "0");
+    let mut servers = [place.start(&["serve"]), place.start(&["serve"])].map(|mut server| (server.url(), server));
+    let token = admin_token(&servers[0].0, &admin);
+    for (url, _) in &servers {
+        assert_eq!(get(url, "/api/v1/agents", &token).0, 200);
+    }
     let old = keys(&place).remove(0);
     let done = place.done(&["keys", "revoke", kid(&old), "--json"]).json();
+    let revoked = Instant::now();
     assert_eq!(done["kid"], old["kid"]);
-    published(&mut server, &url, &[done["replacedBy"].as_str().unwrap()]);
-    assert_eq!(get(&url, "/api/v1/agents", &token).0, 401);
-    let token = admin_token(&url, &admin);
-    assert_eq!(get(&url, "/api/v1/agents", &token).0, 200);
+    for (url, server) in &mut servers {
+        server.wait_for(|_| (get(url, "/api/v1/agents", &token).0 == 401).then_some(()));
+        assert!(revoked.elapsed() < Duration::from_secs(5), "{url}: {:?}", revoked.elapsed());
+        published(server, url, &[done["replacedBy"].as_str().unwrap()]);
+    }
+    let token = admin_token(&servers[1].0, &admin);
+    for (url, _) in &servers {
+        assert_eq!(get(url, "/api/v1/agents", &token).0, 200);
+    }
     assert_eq!(states(&place), ["revoked", "signs"]);
     let again = place.done(&["keys", "revoke", "--json", kid(&old)]).json();
     assert_eq!(again, json!({"kid": old["kid"], "revokedAt": done["revokedAt"], "replacedBy": null}));

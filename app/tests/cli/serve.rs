@@ -85,14 +85,19 @@ fn administrators_are_made_once_or_to_recover() {
 fn commands_do_not_write_under_another_master_key() {
     let (place, _) = prepared();
     let place = place.with("MASTER_KEY", OTHER_MASTER_KEY);
-    for command in [&["serve"] as &[&str], &["bootstrap", "--recover"]] {
+    for command in [&["serve"] as &[&str], &["dev"], &["bootstrap", "--recover"], &["keys", "rotate"]] {
         let ended = place.run(command);
         ended.failed(2, &["MASTER_KEY", "MASTER_KEY_PREVIOUS"]);
         assert!(!ended.stderr.contains(OTHER_MASTER_KEY) && !ended.stderr.contains("\"serving\""), "{ended:?}");
     }
     let place = place.with("MASTER_KEY_PREVIOUS", MASTER_KEY);
+    place.done(&["bootstrap", "--recover"]);
+    place.done(&["keys", "rotate"]);
     let mut server = place.start(&["serve"]);
     server.url();
+    assert_eq!(server.terminate().code, 0);
+    let mut server = place.start(&["dev", "--json"]);
+    server.line();
     assert_eq!(server.terminate().code, 0);
 }
 

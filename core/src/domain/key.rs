@@ -78,6 +78,12 @@ impl StoredKey {
     }
 }
 
+/// The newest of the keys that sign at `now` or will.
+pub fn newest(keys: &[StoredKey], now: Timestamp) -> Option<&StoredKey> {
+    let serves = |key: &&StoredKey| matches!(key.state(keys, now), KeyState::Published | KeyState::Signs);
+    keys.iter().filter(serves).max_by(|a, b| a.age().cmp(&b.age()))
+}
+
 /// The longest time up to `now` in which at least one of the keys could sign, without a break.
 fn longest_reign(keys: &[&StoredKey], now: Timestamp) -> Duration {
     let end = |key: &StoredKey| key.revoked_at.map_or(now, |at| at.min(now));
@@ -129,6 +135,16 @@ mod tests {
         assert_eq!(states(&keys, 305), ["retired", "signs"]);
         assert_eq!(states(&keys, 305 + DAY - 1), ["retired", "signs"]);
         assert_eq!(states(&keys, 305 + DAY), ["ended", "signs"]);
+    }
+
+    #[test]
+    fn the_newest_key_is_one_that_signs_or_will() {
+        let newest = |keys: &[StoredKey], seconds| super::newest(keys, at(seconds)).map(|key| key.kid.clone());
+        assert_eq!(newest(&[], 0), None);
+        let keys = [key("a", 0, None), key("b", 305, None), key("c", 610, Some(20))];
+        assert_eq!(newest(&keys[..1], 0).as_deref(), Some("a"));
+        assert_eq!(newest(&keys, 0).as_deref(), Some("c"));
+        assert_eq!(newest(&keys, 20).as_deref(), Some("b"), "one that is revoked counts no more");
     }
 
     #[test]

@@ -244,6 +244,15 @@ pub enum KeyRevocation {
     Replaced,
 }
 
+/// The texts of a policy that was in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptPolicy {
+    /// `authz.rego`.
+    pub rego: String,
+    /// `data/scopes.json`.
+    pub data: String,
+}
+
 /// Signing keys, and the policies that made decisions.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
@@ -255,6 +264,10 @@ pub trait KeyStore: Send + Sync {
 
     /// Adds a key beside the others. A `kid` that is there MUST be [`StoreError::Conflict`].
     async fn insert(&self, key: &StoredKey, event: &AuditEvent) -> Result<(), StoreError>;
+
+    /// Adds a key beside the others, if the newest of those that sign or will at the event's time is the key `after`; says
+    /// whether it was so. Else MUST change nothing; of many that ask at once exactly one adds a key.
+    async fn insert_after(&self, after: &str, key: &StoredKey, event: &AuditEvent) -> Result<bool, StoreError>;
 
     /// Revokes the key `kid` at the event's time and writes the event. If no key signs then, MUST add the one of `spare`
     /// and write its event too; of revocations that run together none may leave the keys without one that signs. A
@@ -268,8 +281,11 @@ pub trait KeyStore: Send + Sync {
     /// Every id of a master key that a row (signing key or digest of a credential that is not revoked) names.
     async fn master_key_ids(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Keeps a policy under its hash; keeping it again changes nothing.
+    /// Keeps a policy under its hash; keeping it again MUST change nothing.
     async fn keep_policy(&self, hash: &str, rego: &str, data: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// The policy that is kept under `hash`.
+    async fn find_policy(&self, hash: &str) -> Result<Option<KeptPolicy>, StoreError>;
 }
 
 /// Set-up and state of the database itself.

@@ -4,11 +4,12 @@ use super::Ambient;
 use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::caller::RequestContext;
 use crate::domain::json::Json;
-use crate::domain::key::{KeyState, PUBLISHED_AHEAD, StoredKey};
+use crate::domain::key::{KeyState, PUBLISHED_AHEAD, SigningAlgorithm, StoredKey, newest};
 use crate::domain::time::Timestamp;
 use crate::ports::storage::{KeyRevocation, KeyStore, Spare, StoreError};
 use crate::ports::tokens::{KeyMaker, MakeKeyError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Changes signing keys, from outside the API.
 pub struct KeyService {
@@ -23,6 +24,26 @@ pub struct RevokedKey {
     pub at: Timestamp,
     /// The key that was made because no other signed.
     pub replacement: Option<StoredKey>,
+}
+
+/// Why a key was made, as the event of its coming tells it.
+#[derive(Debug, Clone, Copy)]
+enum Cause {
+    Command,
+    Schedule,
+    Algorithm,
+    Revocation,
+}
+
+impl Cause {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Schedule => "schedule",
+            Self::Algorithm => "algorithm",
+            Self::Revocation => "revocation",
+        }
+    }
 }
 
 /// Why no key was changed.
@@ -54,8 +75,43 @@ impl KeyService {
         let now = self.ambient.clock.now();
         let one_signs = self.list().await?.iter().any(|(_, state)| *state == KeyState::Signs);
         let key = self.maker.make(now, if one_signs { now.after(PUBLISHED_AHEAD) } else { now })?;
-        self.keys.insert(&key, &self.rotated(&key)).await?;
+        self.keys.insert(&key, &self.rotated(&key, Cause::Command)).await?;
         Ok(key)
+    }
+
+    /// Makes a new key as [`KeyService::rotate`] does, if the newest of those that sign or will is `period` old. Of many
+    /// servers that ask at once one makes it.
+    ///
+    /// # Errors
+    /// No key can be made, or the database is away.
+    pub async fn rotate_when_older(&self, period: Duration) -> Result<Option<StoredKey>, KeyServiceError> {
+        let now = self.ambient.clock.now();
+        self.succeed(Cause::Schedule, now, |newest| now.since(newest.created_at) >= period).await
+    }
+
+    /// Makes a new key as [`KeyService::rotate`] does, if the newest of those that sign or will is not of `algorithm`,
+    /// which must be that of the maker. Of many servers that ask at once one makes it.
+    ///
+    /// # Errors
+    /// No key can be made, or the database is away.
+    pub async fn rotate_to(&self, algorithm: SigningAlgorithm) -> Result<Option<StoredKey>, KeyServiceError> {
+        let now = self.ambient.clock.now();
+        self.succeed(Cause::Algorithm, now, |newest| newest.algorithm != algorithm).await
+    }
+
+    /// Makes the successor of the newest key, if that one is `due`, unless somebody else did since it was read.
+    async fn succeed(
+        &self,
+        cause: Cause,
+        now: Timestamp,
+        due: impl FnOnce(&StoredKey) -> bool,
+    ) -> Result<Option<StoredKey>, KeyServiceError> {
+        let keys = self.keys.list().await?;
+        let Some(newest) = newest(&keys, now).filter(|newest| due(newest)) else { return Ok(None) };
+        let key = self.maker.make(now, now.after(PUBLISHED_AHEAD))?;
+        let event = AuditEvent { timestamp: now, ..self.rotated(&key, cause) };
+        let added = self.keys.insert_after(&newest.kid, &key, &event).await?;
+        Ok(added.then_some(key))
     }
 
     /// Revokes a key, and with it every token that it signed. If no other signs, a new one does at once. Revoking again
@@ -68,7 +124,7 @@ impl KeyService {
         let key = self.maker.make(now, now)?;
         let event = self.ambient.event(Action::KeyRevoked, &RequestContext::default());
         let event = AuditEvent { timestamp: now, ..event.with([("kid", Json::text(kid))]) };
-        let spare = Spare { event: self.rotated(&key), key };
+        let spare = Spare { event: self.rotated(&key, Cause::Revocation), key };
         match self.keys.revoke(kid, &event, &spare).await? {
             KeyRevocation::Unknown => Err(KeyServiceError::Unknown(kid.to_owned())),
             KeyRevocation::Already(at) => Ok(RevokedKey { at, replacement: None }),
@@ -77,11 +133,12 @@ impl KeyService {
         }
     }
 
-    fn rotated(&self, key: &StoredKey) -> AuditEvent {
+    fn rotated(&self, key: &StoredKey, cause: Cause) -> AuditEvent {
         self.ambient.event(Action::KeyRotated, &RequestContext::default()).with([
             ("kid", Json::text(&key.kid)),
             ("algorithm", Json::text(key.algorithm)),
             ("activeFrom", Json::text(key.active_from)),
+            ("reason", Json::text(cause.as_str())),
         ])
     }
 }

@@ -13,8 +13,8 @@ use agentidp_core::domain::token::Standing;
 use agentidp_core::ports::policy::Owners;
 use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier};
 use agentidp_core::ports::storage::{
-    AgentFilter, AgentStore, AuditLog, CredentialStore, Issue, Journal, KeyRevocation, KeyStore, Revocation, Spare,
-    StoreError, StoreHealth, TokenStore,
+    AgentFilter, AgentStore, AuditLog, CredentialStore, Issue, Journal, KeptPolicy, KeyRevocation, KeyStore,
+    Revocation, Spare, StoreError, StoreHealth, TokenStore,
 };
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex};
@@ -223,6 +223,10 @@ impl<T: KeyStore> KeyStore for Faulty<T> {
         self.store("keys.insert")?.insert(key, event).await
     }
 
+    async fn insert_after(&self, after: &str, key: &StoredKey, event: &AuditEvent) -> Result<bool, StoreError> {
+        self.store("keys.insert_after")?.insert_after(after, key, event).await
+    }
+
     async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError> {
         self.store("keys.revoke")?.revoke(kid, event, spare).await
     }
@@ -237,6 +241,10 @@ impl<T: KeyStore> KeyStore for Faulty<T> {
 
     async fn keep_policy(&self, hash: &str, rego: &str, data: &str, at: Timestamp) -> Result<(), StoreError> {
         self.store("keys.keep_policy")?.keep_policy(hash, rego, data, at).await
+    }
+
+    async fn find_policy(&self, hash: &str) -> Result<Option<KeptPolicy>, StoreError> {
+        self.store("keys.find_policy")?.find_policy(hash).await
     }
 }
 

@@ -21,6 +21,10 @@ pub fn base64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+pub fn base64_bytes(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
 impl Forger {
     /// Opens the server's key by its documented form: nonce, ciphertext and tag, bound to the name and the algorithm.
     pub async fn new(app: &TestApp, token: &str) -> Self {

@@ -2,21 +2,26 @@
 
 mod attack;
 mod client;
+mod clock;
 mod database;
 pub mod document;
 mod forge;
 mod raw;
+mod verifier;
 pub mod walker;
 
 pub use attack::{UNKNOWN, agent_path};
 pub use client::{Answer, Call};
+pub use clock::TestClock;
 pub use database::{Database, TestDatabase};
-pub use forge::{Forger, base64};
+pub use forge::{Forger, base64, base64_bytes};
 pub use raw::RawAnswer;
+pub use verifier::{Verdict, Verifier};
 
 use agentidp::config::{Config, Profile, Source};
 use agentidp::wiring;
 use agentidp_core::domain::credential::SecretRef;
+use agentidp_core::services::Ambient;
 use agentidp_core::services::import::LegacyCredential;
 use agentidp_core::services::keys::KeyService;
 use serde_json::{Value, json};
@@ -46,6 +51,7 @@ pub struct TestApp {
     pub admin: Client,
     database: TestDatabase,
     settings: Vec<(String, String)>,
+    ambient: Ambient,
     stop: Option<oneshot::Sender<()>>,
     background: Option<wiring::Background>,
 }
@@ -78,9 +84,21 @@ impl TestApp {
 
     /// Starts over a database that is there already.
     pub async fn start_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        Self::start_by(wiring::ambient(), database, settings).await
+    }
+
+    /// Starts by a clock of the test's own.
+    pub async fn start_by(ambient: Ambient, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut app =
-            Self { url: String::new(), admin: Client::nobody(), database, settings, stop: None, background: None };
+        let mut app = Self {
+            url: String::new(),
+            admin: Client::nobody(),
+            database,
+            settings,
+            ambient,
+            stop: None,
+            background: None,
+        };
         app.serve().await;
         app
     }
@@ -117,7 +135,7 @@ impl TestApp {
         let address = listener.local_addr().unwrap();
         let url = agentidp::config::base_url(address);
         let issuer = config.server.issuer.text(address);
-        let system = wiring::build(&config, store.clone(), &keys, &issuer).await.unwrap();
+        let system = wiring::build(&config, store.clone(), &keys, &issuer, self.ambient.clone()).await.unwrap();
         let admin = wiring::bootstrap_service(&store, &keys).run("system".parse().unwrap(), false).await;
         if let Ok(admin) = admin {
             let secret = admin.secret.expose().to_owned();
@@ -139,6 +157,7 @@ impl TestApp {
             admin: self.admin.clone(),
             database: self.database.share(),
             settings: self.settings.clone(),
+            ambient: self.ambient.clone(),
             stop: None,
             background: None,
         };
@@ -148,13 +167,19 @@ impl TestApp {
 
     /// Runs the job that takes up signing keys, which a server does every 4 seconds.
     pub async fn refresh_keys(&self) {
-        self.background.as_ref().unwrap().refresh_keys().await.unwrap();
+        self.background().refresh_keys().await.unwrap();
+    }
+
+    /// What works in the background of the server.
+    pub fn background(&self) -> &wiring::Background {
+        self.background.as_ref().unwrap()
     }
 
     /// What `agentidp keys` does over the database of this server.
     pub async fn key_service(&self) -> KeyService {
         let config = self.config();
-        wiring::key_service(&config, &self.store().await, &wiring::master_keys(&config, false).unwrap())
+        let keys = wiring::master_keys(&config, false).unwrap();
+        wiring::key_service(&config, &self.store().await, &keys, self.ambient.clone())
     }
 
     /// A request to be completed and sent.

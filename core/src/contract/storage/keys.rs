@@ -5,7 +5,7 @@ use super::{Stores, is_conflict, race};
 use crate::domain::audit::AuditEvent;
 use crate::domain::credential::{Credential, SecretRef};
 use crate::domain::key::{KeyState, StoredKey};
-use crate::ports::storage::{KeyRevocation, Spare};
+use crate::ports::storage::{KeptPolicy, KeyRevocation, Spare};
 
 /// A key that signs from `at(millis)` on.
 fn live(kid: &str, millis: i64) -> StoredKey {
@@ -50,6 +50,40 @@ pub async fn a_key_is_added_beside_others_with_its_event(stores: &Stores) {
     assert!(is_conflict(&refused), "{refused:?}");
     assert!(!is_logged(stores, &again).await);
     assert_eq!(stores.keys.list().await.unwrap(), [live("a", 0), live("b", 1)]);
+}
+
+pub async fn a_key_is_added_only_after_the_newest(stores: &Stores) {
+    let add = async |after: &str, key: StoredKey, event: &AuditEvent| {
+        stores.keys.insert_after(after, &key, event).await.unwrap()
+    };
+    let (early, first, second, late) = (event(1), event(2), event(3), event(4));
+    assert!(!add("a", live("b", 1), &early).await, "there is no key");
+    stores.keys.insert_first(&live("a", 0)).await.unwrap();
+    assert!(!add("x", live("b", 1), &early).await, "there is no such key");
+    // The new key is only published yet, and is the newest all the same.
+    assert!(add("a", StoredKey { active_from: at(500), ..live("b", 2) }, &first).await);
+    assert!(!add("a", live("c", 3), &late).await);
+    assert!(add("b", StoredKey { active_from: at(600), ..live("c", 3) }, &second).await);
+    // One that is revoked is not the newest.
+    let (spare, revoked) = emergency(0);
+    stores.keys.revoke("c", &revoked, &spare).await.unwrap();
+    assert!(!add("c", live("d", 101), &event(101)).await);
+    let kids: Vec<String> = stores.keys.list().await.unwrap().into_iter().map(|key| key.kid).collect();
+    assert_eq!(kids, ["a", "b", "c"]);
+    assert!(is_logged(stores, &first).await && is_logged(stores, &second).await);
+    assert!(!is_logged(stores, &early).await && !is_logged(stores, &late).await);
+}
+
+pub async fn parallel_successors_of_a_key_are_one(stores: &Stores) {
+    stores.keys.insert_first(&live("a", 0)).await.unwrap();
+    let wanted: Vec<_> = (1..9).map(|number| (live(&format!("kid{number}"), number), event(number))).collect();
+    let results = race(wanted.iter().map(|(key, event)| stores.keys.insert_after("a", key, event))).await;
+    let added: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+    assert_eq!(added.iter().filter(|added| **added).count(), 1, "{added:?}");
+    assert_eq!(stores.keys.list().await.unwrap().len(), 2);
+    for ((_, event), added) in wanted.iter().zip(added) {
+        assert_eq!(is_logged(stores, event).await, added);
+    }
 }
 
 pub async fn a_revoked_key_gives_way_to_another(stores: &Stores) {
@@ -137,7 +171,11 @@ pub async fn master_keys_in_use_are_named(stores: &Stores) {
     assert_eq!(ids, ["graced", "k0", "k1", "used"]);
 }
 
-pub async fn a_policy_is_kept_once(stores: &Stores) {
+pub async fn a_policy_is_kept_once_and_reads_back(stores: &Stores) {
     let keeps = (0..4).map(|number| stores.keys.keep_policy("hash", "package authz", "{}", at(number)));
     assert!(race(keeps).await.iter().all(Result::is_ok));
+    stores.keys.keep_policy("hash", "package other", "[]", at(9)).await.unwrap();
+    let kept = KeptPolicy { rego: "package authz".to_owned(), data: "{}".to_owned() };
+    assert_eq!(stores.keys.find_policy("hash").await.unwrap(), Some(kept));
+    assert_eq!(stores.keys.find_policy("other").await.unwrap(), None);
 }

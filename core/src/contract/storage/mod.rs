@@ -162,13 +162,15 @@ macro_rules! storage_contract {
                 parallel_first_keys_leave_one,
                 keys_are_listed_oldest_first,
                 a_key_is_added_beside_others_with_its_event,
+                a_key_is_added_only_after_the_newest,
+                parallel_successors_of_a_key_are_one,
                 a_revoked_key_gives_way_to_another,
                 the_last_key_that_signs_gives_way_to_the_spare,
                 parallel_revocations_leave_a_key_that_signs,
                 parallel_revocations_of_one_key_are_one,
                 a_key_is_sealed_anew_once,
                 master_keys_in_use_are_named,
-                a_policy_is_kept_once;
+                a_policy_is_kept_once_and_reads_back;
             bootstrap:
                 the_database_answers,
                 bootstrap_happens_once,

@@ -1,0 +1,85 @@
+//! The tests of a policy: the rules named `test_…` in the files `…_test.rego` beside it.
+
+use super::program::{engine, located};
+use super::source::read;
+use super::{LoadError, PolicySource};
+use regorus::{Engine, Value};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+const SUFFIX: &str = "_test.rego";
+const PREFIX: &str = "test_";
+/// What a test may take; one that never ends must not hold up the others.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// A file of tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestFile {
+    /// Its path, for messages.
+    pub name: String,
+    pub text: String,
+}
+
+/// How a test ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResult {
+    /// The rule, as `data.agentidp.authz_test.test_…`.
+    pub name: String,
+    /// Why it does not hold; none if it does.
+    pub problem: Option<String>,
+}
+
+impl TestFile {
+    /// The tests that the product is shipped with.
+    pub fn builtin() -> Vec<Self> {
+        let text = include_str!("../../../policies/authz_test.rego").to_owned();
+        vec![Self { name: "policies/authz_test.rego".to_owned(), text }]
+    }
+
+    /// Reads the files of tests in `folder`, by name.
+    ///
+    /// # Errors
+    /// The folder or one of them cannot be read.
+    pub fn from_dir(folder: &Path) -> Result<Vec<Self>, LoadError> {
+        let failed = |source| LoadError::Read { path: folder.display().to_string(), source };
+        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
+        let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.to_str().is_some_and(|path| path.ends_with(SUFFIX)));
+        paths.sort();
+        paths.iter().map(|path| Ok(Self { name: path.display().to_string(), text: read(path)? })).collect()
+    }
+}
+
+/// Runs every test over the policy, in the order of their names.
+///
+/// # Errors
+/// The policy or a file of tests does not compile.
+pub fn run(source: &PolicySource, files: &[TestFile]) -> Result<Vec<TestResult>, LoadError> {
+    let mut engine = engine(source, TIME_LIMIT)?;
+    let mut names = BTreeSet::new();
+    for file in files {
+        let package = engine.add_policy(file.name.clone(), file.text.clone());
+        let package = package.map_err(|error| LoadError::Compile(located(&file.name, &error)))?;
+        names.extend(written(&file.text).map(|test| format!("{package}.{test}")));
+    }
+    Ok(names.into_iter().map(|name| TestResult { problem: problem(&mut engine, &name), name }).collect())
+}
+
+/// A test that fails is undefined, and so is simply missing among the results: what counts is what the source holds.
+fn written(text: &str) -> impl Iterator<Item = &str> {
+    let word = |line: &'_ str| line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
+    text.lines()
+        .map(str::trim_start)
+        .filter(|line| line.starts_with(PREFIX))
+        .map(move |line| line.split_at(word(line)).0)
+}
+
+fn problem(engine: &mut Engine, name: &str) -> Option<String> {
+    match engine.eval_rule(name.to_owned()) {
+        Ok(Value::Bool(true)) => None,
+        Ok(Value::Undefined) => Some("it is undefined: a condition in it does not hold".to_owned()),
+        Ok(other) => Some(format!("it is {other}, not true")),
+        Err(error) => Some(error.to_string().trim().to_owned()),
+    }
+}

@@ -1,0 +1,69 @@
+//! `agentidp policy check|test|explain`: a policy and its decisions, without a server.
+
+mod explain;
+mod input;
+mod test;
+
+use super::{CommandError, output};
+use crate::config::Source;
+use crate::wiring;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Parse, compile and try a policy, as a server does before it takes it
+    #[command(after_help = "Example:\n  agentidp policy check ./policies")]
+    Check(Check),
+    /// Run the tests of a policy
+    ///
+    /// The tests are the rules named `test_…` in the files `…_test.rego` beside authz.rego. One that fails is named, and
+    /// the exit status is then 1; for a policy that is broken it is 2.
+    #[command(after_help = "Example:\n  agentidp policy test ./policies")]
+    Test(test::Test),
+    /// Tell how a request is decided, and what would have changed a refusal
+    ///
+    /// The policy is asked again with one scope more, another owner and so on; whatever turns the refusal into an
+    /// allowance is told. A refusal is an answer: the exit status is 0.
+    #[command(after_help = explain::EXAMPLE)]
+    Explain(explain::Explain),
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    policy: PolicyFolder,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which policy a command is about.
+#[derive(Debug, Args)]
+pub struct PolicyFolder {
+    /// The folder with authz.rego and data/scopes.json (default: the policy in this program)
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+impl PolicyCommand {
+    pub async fn run(self, source: &Source) -> Result<(), CommandError> {
+        match self {
+            Self::Check(check) => check.run(),
+            Self::Test(test) => test.run(),
+            Self::Explain(explain) => explain.run(source).await,
+        }
+    }
+}
+
+impl Check {
+    fn run(self) -> Result<(), CommandError> {
+        let hash = wiring::prove_policy(self.policy.folder.as_deref())?;
+        if self.json {
+            output::json(&json!({ "ok": true, "hash": hash }))
+        } else {
+            output::line(&format!("the policy is good: {hash}"))
+        }
+    }
+}
