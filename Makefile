@@ -7,7 +7,7 @@ ARGS =
 
 help:
 	@echo 'make run        build the server and start `agentidp dev` (pass options: make run ARGS="--port 9000")'
-	@echo 'make test       install what the tests need, start throw-away servers, run every test'
+	@echo 'make test       install what the tests need, start throw-away servers, run every test, then tests/run'
 	@echo 'make check      format, lints, boundaries, unit tests, generated files: before every commit'
 	@echo 'make generate   rewrite the generated files'
 	@echo 'make fmt        format the sources'
@@ -23,6 +23,7 @@ run:
 test:
 	scripts/setup-test
 	scripts/with-servers cargo test --workspace --locked
+	tests/run
 
 check:
 	cargo fmt --all --check

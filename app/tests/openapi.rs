@@ -241,6 +241,9 @@ fn the_schemas_refuse_what_the_server_refuses() {
     refused("registerAgent", &|value| value["capabilities"] = serde_json::json!(["a:b", "a:b"]));
     refused("registerAgent", &|value| value["owner"] = " talent-team".into());
     refused("registerAgent", &|value| value["version"] = "1.4".into());
+    refused("registerAgent", &|value| value["version"] = "1.4.0+.a".into());
+    refused("registerAgent", &|value| value["version"] = "1.4.0-01".into());
+    refused("registerAgent", &|value| value["version"] = "1.99999999999999999999.0".into());
     refused("registerAgent", &|value| value["status"] = "active".into());
     refused("updateAgent", &|value| *value = serde_json::json!({}));
     refused("updateAgent", &|value| value["status"] = "decommissioned".into());

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// The one parameter that may be repeated (RFC 8707 §2).
 const REPEATABLE: &str = "resource";
 
-/// The parameters of a form. An empty one counts as absent.
+/// The parameters of a form. One with an empty value counts as absent (RFC 6749 §3.2).
 #[derive(Default)]
 pub struct Form(BTreeMap<String, Vec<String>>);
 
@@ -39,16 +39,15 @@ impl Form {
         if form.iter().any(|(name, values)| name != REPEATABLE && values.len() > 1) {
             return Err(Failure::new(Code::Validation, "a parameter is given more than once"));
         }
-        form.values_mut().for_each(|values| values.retain(|value| !value.is_empty()));
         Ok(Self(form))
     }
 
     /// The value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).first().map(String::as_str)
+        self.all(name).first().map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The values of a parameter that may be repeated.
+    /// The values of a parameter that may be repeated, empty ones among them.
     pub fn all(&self, name: &str) -> &[String] {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
     }
@@ -62,7 +61,7 @@ impl Form {
     }
 
     fn take(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name)?.pop()
+        self.0.remove(name)?.pop().filter(|value| !value.is_empty())
     }
 }
 

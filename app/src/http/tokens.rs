@@ -274,12 +274,16 @@ fn token_request(form: &Form) -> Result<TokenRequest, Failure> {
     }
     let scopes = form.get("scope").map(ScopeSet::parse).transpose();
     let scopes = scopes.map_err(|error| Failure::new(Code::InvalidScope, error.0))?;
-    let resources = form.all("resource");
-    let valid = |text: &String| {
-        text.len() <= MAX_RESOURCE_LENGTH && !text.contains('#') && text.is_ascii() && Url::parse(text).is_ok()
-    };
-    if resources.len() > MAX_RESOURCES || !resources.iter().all(valid) {
+    let given = form.all("resource");
+    let resources: Vec<String> = given.iter().filter(|text| !text.is_empty()).cloned().collect();
+    if given.len() > MAX_RESOURCES || !resources.iter().all(|text| is_resource(text)) {
         return Err(Failure::new(Code::InvalidTarget, "a `resource` is an absolute URI without a fragment"));
     }
-    Ok(TokenRequest { scopes, resources: resources.to_vec() })
+    Ok(TokenRequest { scopes, resources })
+}
+
+/// Whether `text` is a resource indicator. The parser alone would mend white space, which no URI holds.
+fn is_resource(text: &str) -> bool {
+    let written_plainly = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    text.len() <= MAX_RESOURCE_LENGTH && written_plainly && Url::parse(text).is_ok()
 }

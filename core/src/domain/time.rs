@@ -2,10 +2,10 @@
 
 use super::text::Invalid;
 use std::time::Duration;
+use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use time::{OffsetDateTime, UtcOffset};
 
 /// 9999-12-31T23:59:59.999Z: the last moment that RFC 3339 can write.
 const LAST_MILLIS: i64 = 253_402_300_799_999;
@@ -85,15 +85,13 @@ impl std::fmt::Display for Timestamp {
 impl std::str::FromStr for Timestamp {
     type Err = Invalid;
 
-    /// Reads RFC 3339 with any offset; what is finer than a millisecond is cut off.
+    /// Reads RFC 3339 with any offset; what is finer than a millisecond is cut off, and what lies outside the range of
+    /// the type becomes its nearest end: it compares alike.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let wrong = || Invalid::new("must be a time of RFC 3339, such as `2026-11-24T20:45:00Z`");
-        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?.to_offset(UtcOffset::UTC);
+        let at = OffsetDateTime::parse(text, &Rfc3339)
+            .map_err(|_| Invalid::new("must be a time of RFC 3339, such as `2026-11-24T20:45:00Z`"))?;
         let millis = at.unix_timestamp_nanos().div_euclid(1_000_000);
-        match i64::try_from(millis) {
-            Ok(millis) if (0..=LAST_MILLIS).contains(&millis) => Ok(Self(millis)),
-            _ => Err(wrong()),
-        }
+        Ok(Self::from_unix_millis(i64::try_from(millis).unwrap_or(LAST_MILLIS)))
     }
 }
 
@@ -115,10 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn times_beyond_the_range_become_its_ends() {
+        for text in ["1969-12-31T23:59:59Z", "0758-11-15T04:41:51.9Z", "0000-01-01T00:00:00+23:59"] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), "1970-01-01T00:00:00.000Z", "{text}");
+        }
+        let text = "9999-12-31T23:59:59-01:00";
+        assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
     fn refuses_what_is_no_time() {
-        for text in
-            ["", "2025-11-24", "2025-11-24 20:45:00", "1764017100", "1969-12-31T23:59:59Z", "2025-13-01T00:00:00Z"]
-        {
+        for text in ["", "2025-11-24", "2025-11-24 20:45:00", "1764017100", "2025-13-01T00:00:00Z"] {
             assert!(text.parse::<Timestamp>().is_err(), "{text} was taken");
         }
     }

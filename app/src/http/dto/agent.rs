@@ -160,6 +160,6 @@ fn search(value: &Value) -> Result<String, Invalid> {
     if (1..=255).contains(&length) && !text.contains('\0') {
         Ok(text.to_owned())
     } else {
-        Err(Invalid::new("must be 1 to 255 characters"))
+        Err(Invalid::new("must be 1 to 255 characters, none of them NUL"))
     }
 }
