@@ -2,9 +2,10 @@
 //!
 //! It speaks HTTP/1.1. Without TLS nobody negotiates HTTP/2, and finding out the version would read without a deadline.
 
+use http::uri::Scheme;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use poem::endpoint::BoxEndpoint;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Response};
@@ -13,7 +14,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -29,12 +31,18 @@ const MAX_HEADERS: usize = 128;
 /// How long to wait when the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What the connections of a listener share.
+#[derive(Clone)]
+struct Surface {
+    endpoint: Arc<BoxEndpoint<'static, Response>>,
+    local: Option<SocketAddr>,
+}
+
 /// Serves `endpoint` on `listener` until `stop` ends; then finishes what runs.
 pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Response>, stop: impl Future<Output = ()>) {
-    let endpoint = Arc::new(endpoint);
+    let surface = Surface { endpoint: Arc::new(endpoint), local: listener.local_addr().ok() };
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
-    let local = listener.local_addr().ok();
     tokio::pin!(stop);
     loop {
         let permit = tokio::select! {
@@ -53,7 +61,8 @@ pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Respons
                 continue;
             }
         };
-        let connection = connection(socket, peer, local, Arc::clone(&endpoint), graceful.watcher());
+        let _ = socket.set_nodelay(true);
+        let connection = connection(socket, peer, surface.clone(), graceful.watcher());
         tokio::spawn(async move {
             connection.await;
             drop(permit);
@@ -65,24 +74,30 @@ pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Respons
     }
 }
 
-async fn connection(
-    socket: TcpStream,
-    peer: SocketAddr,
-    local: Option<SocketAddr>,
-    endpoint: Arc<BoxEndpoint<'static, Response>>,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
-    let _ = socket.set_nodelay(true);
+/// Serves one connection.
+async fn connection<S>(stream: S, peer: SocketAddr, surface: Surface, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    speak(stream, peer, Scheme::HTTP, surface, watcher).await;
+}
+
+/// Speaks HTTP over a stream, plain or encrypted, until it ends.
+async fn speak<S>(stream: S, peer: SocketAddr, scheme: Scheme, surface: Surface, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Surface { endpoint, local } = surface;
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let endpoint = Arc::clone(&endpoint);
+        let (endpoint, scheme) = (Arc::clone(&endpoint), scheme.clone());
         async move {
             let local = LocalAddr(local.map(Addr::SocketAddr).unwrap_or_default());
             let remote = RemoteAddr(Addr::SocketAddr(peer));
-            let request = poem::Request::from((request, local, remote, http::uri::Scheme::HTTP));
+            let request = poem::Request::from((request, local, remote, scheme));
             Ok::<http::Response<_>, Infallible>(endpoint.get_response(request).await.into())
         }
     });
-    let served = http1().serve_connection(TokioIo::new(socket), service);
+    let served = http1().serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!(cause = %error, "a connection ended early");
     }
