@@ -1,7 +1,9 @@
 //! The accept loop: caps on connections, deadlines for those who send nothing, a drain at the end.
 //!
-//! It speaks HTTP/1.1. Without TLS nobody negotiates HTTP/2, and finding out the version would read without a deadline.
+//! It speaks HTTP/1.1, and says so where TLS asks. Without TLS nobody negotiates HTTP/2, and finding out the version would
+//! read without a deadline.
 
+use crate::tls::Tls;
 use http::uri::Scheme;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -36,11 +38,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 struct Surface {
     endpoint: Arc<BoxEndpoint<'static, Response>>,
     local: Option<SocketAddr>,
+    tls: Option<Tls>,
 }
 
-/// Serves `endpoint` on `listener` until `stop` ends; then finishes what runs.
-pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Response>, stop: impl Future<Output = ()>) {
-    let surface = Surface { endpoint: Arc::new(endpoint), local: listener.local_addr().ok() };
+/// Serves `endpoint` on `listener`, over TLS if there is one, until `stop` ends; then finishes what runs.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    endpoint: BoxEndpoint<'static, Response>,
+    stop: impl Future<Output = ()>,
+) {
+    let surface = Surface { endpoint: Arc::new(endpoint), local: listener.local_addr().ok(), tls };
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -74,12 +82,17 @@ pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Respons
     }
 }
 
-/// Serves one connection.
+/// Shakes hands if the listener encrypts, then speaks HTTP. Whoever shakes no hands is sent away as who sends no headers.
 async fn connection<S>(stream: S, peer: SocketAddr, surface: Surface, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    speak(stream, peer, Scheme::HTTP, surface, watcher).await;
+    let Some(tls) = surface.tls.clone() else { return speak(stream, peer, Scheme::HTTP, surface, watcher).await };
+    match timeout(HEADER_DEADLINE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => speak(stream, peer, Scheme::HTTPS, surface, watcher).await,
+        Ok(Err(error)) => tracing::debug!(cause = %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
 }
 
 /// Speaks HTTP over a stream, plain or encrypted, until it ends.
@@ -87,7 +100,7 @@ async fn speak<S>(stream: S, peer: SocketAddr, scheme: Scheme, surface: Surface,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Surface { endpoint, local } = surface;
+    let Surface { endpoint, local, .. } = surface;
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let (endpoint, scheme) = (Arc::clone(&endpoint), scheme.clone());
         async move {

@@ -11,7 +11,7 @@ pub use keys::{key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{Policy, Reload, ReloadError, prove_policy};
 
-use crate::config::{Config, SecretsBackend};
+use crate::config::{Config, Mistake, SecretsBackend};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
@@ -80,6 +80,14 @@ pub enum StartError {
     File { path: String, source: std::io::Error },
     #[error("the API document cannot be made: {0}")]
     Documents(String),
+    #[error("cannot listen on {address}: {source}; choose another port with {setting}")]
+    Listen { address: std::net::SocketAddr, setting: &'static str, source: std::io::Error },
+}
+
+impl From<Mistake> for StartError {
+    fn from(mistake: Mistake) -> Self {
+        Self::Config(mistake.into())
+    }
 }
 
 fn make_folder(folder: &Path) -> Result<(), StartError> {
@@ -256,6 +264,7 @@ pub async fn build(
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
+        metrics_apart: config.server.metrics.is_some(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
         metrics,
     };

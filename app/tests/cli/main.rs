@@ -9,11 +9,15 @@
 )]
 
 mod audit;
+#[path = "../tls/mod.rs"]
+mod certificates;
 mod dev;
 mod harness;
 mod help;
 mod import;
 mod keys;
+mod metrics;
 mod reload;
 mod serve;
+mod tls;
 mod tools;
