@@ -9,6 +9,7 @@ mod source;
 
 use agentidp_core::ports::policy::{Decided, PolicyEngine, PolicyError, PolicyInput};
 use arc_swap::ArcSwap;
+use autometrics::autometrics;
 use program::Program;
 pub use source::PolicySource;
 use std::sync::Arc;
@@ -80,6 +81,7 @@ impl RegoPolicy {
     }
 }
 
+#[autometrics]
 impl PolicyEngine for RegoPolicy {
     fn decide(&self, input: &PolicyInput) -> Result<Decided, PolicyError> {
         let current = self.current.load();
@@ -87,6 +89,7 @@ impl PolicyEngine for RegoPolicy {
         Ok(Decided { decision, policy_hash: current.hash.clone() })
     }
 
+    #[skip_autometrics]
     fn hash(&self) -> String {
         self.current.load().hash.clone()
     }

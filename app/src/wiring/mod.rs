@@ -40,6 +40,7 @@ use agentidp_core::services::credentials::CredentialService;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::import::ImportService;
 use agentidp_core::services::tokens::TokenService;
+use autometrics::autometrics;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -141,6 +142,7 @@ pub struct Background {
     pub ambient: Ambient,
 }
 
+#[autometrics]
 impl Background {
     /// Learns whether legacy credentials are in use.
     ///
@@ -195,11 +197,12 @@ pub async fn build(
     keys: &MasterKeys,
     issuer: &str,
 ) -> Result<System, StartError> {
+    // First of all: autometrics is set up here, before it counts anything.
+    let metrics = Arc::new(Metrics::default());
     let ambient = ambient();
     must_fit(&store, keys).await?;
     let policy = Policy::load(config, store.as_ref(), &ambient).await?;
     let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
-    let metrics = Arc::new(Metrics::default());
     let observer: Arc<dyn Observer> = Arc::new(observer::Counting(Arc::clone(&metrics)));
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
