@@ -5,5 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod http;
 pub mod lifecycle;
+pub mod listeners;
 pub mod telemetry;
+pub mod tls;
 pub mod wiring;

@@ -1,12 +1,16 @@
 //! A server's life: serve, work in the background, stop when told to.
 
 use crate::http;
+use crate::listeners::Listeners;
 use crate::telemetry::causes;
+use crate::tls::Tls;
 use crate::wiring::{Background, Reload, System};
+use futures_util::FutureExt;
+use futures_util::future::OptionFuture;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,16 +25,21 @@ const FLUSH: Duration = Duration::from_secs(10);
 /// Rows that have outlived their use are removed this often.
 const PURGE: Duration = Duration::from_secs(60 * 60);
 
-/// Serves until SIGTERM or SIGINT, reading the policy anew at SIGHUP, then finishes what runs and writes what was only counted.
+/// Serves until SIGTERM or SIGINT, reading policy and certificate anew at SIGHUP, then finishes what runs and writes what was only counted.
 ///
 /// # Errors
 /// Signals cannot be received.
-pub async fn run(listener: TcpListener, system: System) -> std::io::Result<()> {
-    let stop = stop_signal()?;
+pub async fn run(listeners: Listeners, system: System) -> std::io::Result<()> {
+    let stop = stop_signal()?.shared();
     let background = system.background.clone();
-    let reloads = tokio::spawn(reload_on(signal(SignalKind::hangup())?, background.clone()));
+    let Listeners { main, tls, metrics, .. } = listeners;
+    let reloads = tokio::spawn(reload_on(signal(SignalKind::hangup())?, background.clone(), tls.clone()));
     let (stopped, jobs) = start_jobs(&background);
-    http::server::serve(listener, http::endpoint(system.state), stop).await;
+    let metrics = metrics.map(|metrics| {
+        http::server::serve(metrics, None, http::metrics_endpoint(Arc::clone(&system.state)), stop.clone())
+    });
+    let main = http::server::serve(main, tls, http::endpoint(Arc::clone(&system.state)), stop);
+    tokio::join!(main, OptionFuture::from(metrics));
     reloads.abort();
     drop(stopped);
     for job in jobs {
@@ -57,9 +66,12 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// SIGHUP reads the policy anew.
-async fn reload_on(mut hangup: Signal, background: Background) {
+/// SIGHUP reads the policy and the certificate anew; what is bad about one does not keep back the other.
+async fn reload_on(mut hangup: Signal, background: Background, tls: Option<Tls>) {
     while hangup.recv().await.is_some() {
+        if let Some(Err(mistake)) = tls.as_ref().map(Tls::reload) {
+            tracing::error!(cause = %mistake, "the TLS certificate was not changed");
+        }
         match background.reload_policy().await {
             Ok(Reload::Done(hash)) => tracing::info!(policy = hash, "another policy is in force"),
             Ok(Reload::Unchanged) => tracing::info!("the policy has not changed"),

@@ -9,6 +9,7 @@ use agentidp_core::domain::credential::SecretRef;
 use agentidp_core::domain::secret::PresentedSecret;
 use agentidp_core::ports::secrets::{SecretError, SecretVerifier};
 use async_trait::async_trait;
+use autometrics::autometrics;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,6 +76,7 @@ impl BcryptLegacy {
     }
 }
 
+#[autometrics]
 #[async_trait]
 impl SecretVerifier for BcryptLegacy {
     async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {

@@ -4,11 +4,13 @@ use super::keys::PrivateKey;
 use super::{KeyRing, MAX_TOKEN_BYTES, claims, low_s};
 use agentidp_core::domain::token::Claims;
 use agentidp_core::ports::tokens::{SignError, TokenSigner, TokenText};
+use autometrics::autometrics;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+#[autometrics]
 impl TokenSigner for KeyRing {
     fn sign(&self, claims: &Claims) -> Result<TokenText, SignError> {
         let wrong = |what: &str| SignError(what.to_owned());

@@ -5,10 +5,12 @@ use super::{KeyRing, MAX_TOKEN_BYTES, claims, low_s};
 use agentidp_core::domain::key::SigningAlgorithm;
 use agentidp_core::domain::token::Claims;
 use agentidp_core::ports::tokens::TokenVerifier;
+use autometrics::autometrics;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 
+#[autometrics]
 impl TokenVerifier for KeyRing {
     /// The header is never parsed: it is one of those that this ring writes, which names key, algorithm and type, or
     /// the token is none of ours. So no `alg`, `jku`, `x5u`, `jwk`, `crit` or path in `kid` has anyone to talk to.
@@ -27,6 +29,7 @@ impl TokenVerifier for KeyRing {
         claims::read(&URL_SAFE_NO_PAD.decode(payload).ok()?, &self.issuer)
     }
 
+    #[skip_autometrics]
     fn key_set(&self) -> String {
         let now = self.clock.now();
         let keys = self.keys.load();

@@ -11,6 +11,7 @@ pub mod suite;
 use agentidp_core::domain::scope::Scope;
 use agentidp_core::ports::policy::{Decided, PolicyEngine, PolicyError, PolicyInput};
 use arc_swap::ArcSwap;
+use autometrics::autometrics;
 use program::Program;
 pub use source::PolicySource;
 use std::sync::Arc;
@@ -101,6 +102,7 @@ impl RegoPolicy {
     }
 }
 
+#[autometrics]
 impl PolicyEngine for RegoPolicy {
     fn decide(&self, input: &PolicyInput) -> Result<Decided, PolicyError> {
         let current = self.current.load();
@@ -108,6 +110,7 @@ impl PolicyEngine for RegoPolicy {
         Ok(Decided { decision, policy_hash: current.hash.clone() })
     }
 
+    #[skip_autometrics]
     fn hash(&self) -> String {
         self.current.load().hash.clone()
     }

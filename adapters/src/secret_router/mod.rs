@@ -6,6 +6,7 @@ use agentidp_core::domain::credential::{Backend, SecretRef};
 use agentidp_core::domain::secret::PresentedSecret;
 use agentidp_core::ports::secrets::{SecretError, SecretVerifier};
 use async_trait::async_trait;
+use autometrics::autometrics;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ impl SecretRouter {
     }
 }
 
+#[autometrics]
 #[async_trait]
 impl SecretVerifier for SecretRouter {
     async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {

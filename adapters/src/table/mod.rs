@@ -5,6 +5,7 @@ mod held;
 mod rules;
 
 use agentidp_core::ports::policy::{Decided, PolicyEngine, PolicyError, PolicyInput};
+use autometrics::autometrics;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::BTreeMap;
 
@@ -59,11 +60,13 @@ fn hash(data: &str) -> String {
     hex::encode(context.finish())
 }
 
+#[autometrics]
 impl PolicyEngine for TablePolicy {
     fn decide(&self, input: &PolicyInput) -> Result<Decided, PolicyError> {
         Ok(Decided { decision: rules::decide(&self.scopes, input), policy_hash: self.hash.clone() })
     }
 
+    #[skip_autometrics]
     fn hash(&self) -> String {
         self.hash.clone()
     }

@@ -1,7 +1,8 @@
 //! `agentidp dev`: everything embedded, ready in a second.
 
 use super::{CommandError, output};
-use crate::config::{Config, Profile, Source, base_url};
+use crate::config::{Config, Profile, Source};
+use crate::listeners::Listeners;
 use crate::wiring::{self, StartError, System};
 use crate::{lifecycle, telemetry};
 use agentidp_core::domain::agent::{AgentStatus, Owner};
@@ -13,7 +14,6 @@ use agentidp_core::services::bootstrap::{ADMINISTRATOR_DOMAIN, BootstrapError, D
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tokio::net::TcpListener;
 
 #[derive(Debug, Args)]
 pub struct Dev {
@@ -34,6 +34,7 @@ pub struct Dev {
 /// What a person or a script needs to begin.
 struct Greeting {
     base_url: String,
+    metrics_url: String,
     client_id: Option<String>,
     client_secret: Option<String>,
 }
@@ -43,13 +44,11 @@ impl Dev {
         let profile = Profile::Dev { data_dir: self.data_dir.clone(), port: self.port };
         let config = Config::load(&profile, source)?;
         telemetry::start(&config.log);
-        let address = config.server.address();
-        let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
-        let bound = listener.local_addr()?;
+        let listeners = Listeners::bind(&config.server).await?;
         let keys = wiring::master_keys(&config, true)?;
         let store = wiring::open_store(&config.database.url).await?;
         store.migrate().await.map_err(StartError::from)?;
-        let issuer = config.server.issuer.text(bound);
+        let issuer = config.server.issuer.text(listeners.base_url());
         let system = wiring::build(&config, store.clone(), &keys, &issuer, wiring::ambient()).await?;
         let bootstrap = wiring::bootstrap_service(&store, &keys).run(self.owner.clone(), false).await;
         let (client_id, client_secret) = match bootstrap {
@@ -57,17 +56,14 @@ impl Dev {
             Err(BootstrapError::AlreadyDone) => (administrator(&system, &self.owner).await?, None),
             Err(error) => return Err(CommandError::failed(error)),
         };
-        let greeting = Greeting { base_url: base_url(bound), client_id, client_secret };
+        let (base_url, metrics_url) = (listeners.base_url().to_owned(), listeners.metrics_url().to_owned());
+        let greeting = Greeting { base_url, metrics_url, client_id, client_secret };
         match if self.json { greeting.as_json() } else { greeting.for_people() } {
             // It was asked for a server, whoever reads of it.
-            Ok(()) | Err(CommandError::Closed) => Ok(lifecycle::run(listener, system).await?),
+            Ok(()) | Err(CommandError::Closed) => Ok(lifecycle::run(listeners, system).await?),
             Err(error) => Err(error),
         }
     }
-}
-
-pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> CommandError {
-    CommandError::Failed(format!("cannot listen on {address}: {error}; choose another port with `--port` or PORT"))
 }
 
 /// The oldest administrator of the owner, whose secret was shown at first start.
@@ -96,7 +92,7 @@ impl Greeting {
             "clientSecret": self.client_secret,
             "dashboardUrl": null,
             "docsUrl": format!("{}/docs", self.base_url),
-            "metricsUrl": format!("{}/metrics", self.base_url),
+            "metricsUrl": self.metrics_url,
         }))
     }
 

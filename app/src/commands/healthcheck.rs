@@ -1,10 +1,11 @@
 //! `agentidp healthcheck`: for container health checks, without curl in the image.
 
 use super::CommandError;
-use crate::config::{Config, Profile, Source, base_url};
+use crate::config::{Config, ConfigError, Profile, Source, TlsFiles};
+use crate::tls;
 use clap::Args;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
@@ -20,17 +21,12 @@ pub struct Healthcheck {
 
 impl Healthcheck {
     pub async fn run(self, source: &Source) -> Result<(), CommandError> {
+        let server = Config::load(&Profile::Tool, source)?.server;
         let url = match self.url {
             Some(url) => url,
-            None => {
-                let config = Config::load(&Profile::Tool, source)?;
-                Url::parse(&base_url(config.server.address())).map_err(CommandError::failed)?
-            }
+            None => Url::parse(&server.base_url(server.address())).map_err(CommandError::failed)?,
         };
-        let host = url.host_str().ok_or_else(|| CommandError::Usage("the URL names no host".to_owned()))?;
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let port = url.port_or_known_default().unwrap_or(80);
-        let status = timeout(DEADLINE, ask(&host, port)).await;
+        let status = timeout(DEADLINE, ask(&url, server.tls.as_ref())).await;
         match status.map_err(|_| CommandError::Failed("the server does not answer in time".to_owned()))?? {
             200 => Ok(()),
             status => Err(CommandError::Failed(format!("the server is not ready: it answers {status}"))),
@@ -38,9 +34,29 @@ impl Healthcheck {
     }
 }
 
-async fn ask(host: &str, port: u16) -> Result<u16, CommandError> {
-    let mut stream = TcpStream::connect((host, port)).await?;
-    let request = format!("GET /health/ready HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+/// Asks over TLS if the URL says so. Then only the certificate of the configuration is trusted.
+async fn ask(url: &Url, files: Option<&TlsFiles>) -> Result<u16, CommandError> {
+    let host = url.host_str().ok_or_else(|| CommandError::Usage("the URL names no host".to_owned()))?;
+    let name = host.trim_matches(['[', ']']);
+    let port = url.port_or_known_default().unwrap_or(80);
+    let stream = TcpStream::connect((name, port)).await?;
+    let host = format!("{host}:{port}");
+    if url.scheme() != "https" {
+        return status(stream, &host).await;
+    }
+    let files =
+        files.ok_or_else(|| CommandError::Usage("set TLS_CERT_FILE and TLS_KEY_FILE of the server".to_owned()))?;
+    let connector = tls::connector(files).map_err(ConfigError::from)?;
+    let name =
+        name.to_owned().try_into().map_err(|_| CommandError::Usage(format!("`{host}` is no name of a server")))?;
+    let stream = connector.connect(name, stream).await.map_err(|error| {
+        CommandError::Failed(format!("the server does not prove to hold the certificate of TLS_CERT_FILE: {error}"))
+    })?;
+    status(stream, &host).await
+}
+
+async fn status<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, host: &str) -> Result<u16, CommandError> {
+    let request = format!("GET /health/ready HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(4_096).read_to_end(&mut answer).await?;

@@ -1,11 +1,10 @@
 //! `agentidp serve`: a server for production.
 
 use super::CommandError;
-use super::dev::cannot_listen;
 use crate::config::{Config, Profile, Source};
+use crate::listeners::Listeners;
 use crate::{lifecycle, telemetry, wiring};
 use clap::Args;
-use tokio::net::TcpListener;
 
 #[derive(Debug, Args)]
 pub struct Serve {}
@@ -16,12 +15,12 @@ impl Serve {
         telemetry::start(&config.log);
         let keys = wiring::master_keys(&config, false)?;
         let store = wiring::open_current_store(&config.database.url).await?;
-        let address = config.server.address();
-        let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
-        let bound = listener.local_addr()?;
-        let issuer = config.server.issuer.text(bound);
+        let listeners = Listeners::bind(&config.server).await?;
+        let bound = listeners.main.local_addr()?;
+        let issuer = config.server.issuer.text(listeners.base_url());
         let system = wiring::build(&config, store, &keys, &issuer, wiring::ambient()).await?;
-        tracing::info!(address = %bound, issuer, policy = system.state.policy.hash(), "serving");
-        Ok(lifecycle::run(listener, system).await?)
+        let metrics = listeners.metrics_url();
+        tracing::info!(address = %bound, issuer, metrics, policy = system.state.policy.hash(), "serving");
+        Ok(lifecycle::run(listeners, system).await?)
     }
 }

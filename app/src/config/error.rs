@@ -24,7 +24,13 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn one(name: &str, problem: impl Into<String>) -> Self {
-        Self { mistakes: vec![Mistake { name: name.to_owned(), problem: problem.into() }] }
+        Mistake { name: name.to_owned(), problem: problem.into() }.into()
+    }
+}
+
+impl From<Mistake> for ConfigError {
+    fn from(mistake: Mistake) -> Self {
+        Self { mistakes: vec![mistake] }
     }
 }
 

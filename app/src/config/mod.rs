@@ -14,6 +14,7 @@ mod reader;
 mod secrets;
 mod server;
 mod source;
+mod tls;
 mod tokens;
 mod url_rules;
 
@@ -30,6 +31,7 @@ pub use policy::{Policy, PolicyEngineKind};
 pub use secrets::{Secrets, SecretsBackend};
 pub use server::{Issuer, Server, base_url};
 pub use source::Source;
+pub use tls::TlsFiles;
 pub use tokens::Tokens;
 pub use url_rules::{IssuerUrl, Origin};
 

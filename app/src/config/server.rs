@@ -2,6 +2,7 @@
 
 use super::Profile;
 use super::reader::Reader;
+use super::tls::TlsFiles;
 use super::url_rules::{IssuerUrl, Origin};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +14,7 @@ const DEFAULT_PORT: u16 = 8080;
 pub enum Issuer {
     /// As configured.
     Fixed(IssuerUrl),
-    /// `http://` and the address that was bound: `dev`, and commands that do not serve.
+    /// The base URL of the listener: `dev`, and commands that do not serve.
     BaseUrl,
 }
 
@@ -27,6 +28,10 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Pages of other origins that may call; none: no CORS at all.
     pub cors_origins: Vec<Origin>,
+    /// None: plain HTTP, behind a proxy.
+    pub tls: Option<TlsFiles>,
+    /// Where `/metrics` is answered instead.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Server {
@@ -42,10 +47,19 @@ impl Server {
             reader.mistake("TRUSTED_PROXIES", "trusts every address together; name the proxies only");
         }
         let cors_origins = reader.list("CORS_ORIGINS", str::parse);
-        reader.unsupported("METRICS_ADDR", "a listener of its own for metrics");
-        reader.unsupported("TLS_CERT_FILE", "a TLS listener");
-        reader.unsupported("TLS_KEY_FILE", "a TLS listener");
-        Some(Self { host, port, issuer: issuer?, trusted_proxies, cors_origins })
+        let metrics = reader.parse("METRICS_ADDR", |text| {
+            text.parse().map_err(|_| format!("`{text}` is not an IP address and a port, such as 127.0.0.1:9090"))
+        });
+        let tls = TlsFiles::read(profile, reader);
+        if tls.is_some() && issuer.as_ref().is_some_and(Issuer::is_plain) {
+            reader.mistake("ISSUER", "must begin with `https:` beside TLS_CERT_FILE: nobody is served in plain HTTP");
+        }
+        Some(Self { host, port, issuer: issuer?, trusted_proxies, cors_origins, tls, metrics })
+    }
+
+    /// How this machine reaches the listener on the address that was bound.
+    pub fn base_url(&self, bound: SocketAddr) -> String {
+        base_url(if self.tls.is_some() { "https" } else { "http" }, bound)
     }
 
     /// The address to bind.
@@ -55,23 +69,27 @@ impl Server {
 }
 
 impl Issuer {
-    /// The issuer's text, once `bound` is known.
-    pub fn text(&self, bound: SocketAddr) -> String {
+    /// The issuer's text, once the base URL is known.
+    pub fn text(&self, base_url: &str) -> String {
         match self {
             Self::Fixed(url) => url.as_str().to_owned(),
-            Self::BaseUrl => base_url(bound),
+            Self::BaseUrl => base_url.to_owned(),
         }
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(self, Self::Fixed(url) if url.as_str().starts_with("http:"))
     }
 }
 
 /// How this machine reaches a listener: one on all addresses is reached on the loopback.
-pub fn base_url(bound: SocketAddr) -> String {
+pub fn base_url(scheme: &str, bound: SocketAddr) -> String {
     let host: IpAddr = match bound.ip() {
         IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         address => address,
     };
-    format!("http://{}", SocketAddr::new(host, bound.port()))
+    format!("{scheme}://{}", SocketAddr::new(host, bound.port()))
 }
 
 fn default_host(profile: &Profile) -> IpAddr {

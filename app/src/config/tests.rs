@@ -44,7 +44,7 @@ fn assert_mistake(env: &[(&str, &str)], name: &str, words: &str) {
 fn serve_needs_an_issuer_and_a_master_key_only() {
     let config = serve(&[]).unwrap();
     assert_eq!(config.server.address(), "0.0.0.0:8080".parse().unwrap());
-    assert_eq!(config.server.issuer.text(config.server.address()), "https://id.example.com");
+    assert_eq!(config.server.issuer.text("http://127.0.0.1:1"), "https://id.example.com");
     assert!(config.server.trusted_proxies.is_empty() && config.server.cors_origins.is_empty());
     assert!(matches!(&config.database.url, DatabaseUrl::Sqlite(path) if path == Path::new("data/agentidp.db")));
     assert_eq!(config.secrets.backend, SecretsBackend::Digest);
@@ -108,8 +108,8 @@ fn a_tool_needs_nothing_before_it_asks() {
 
 #[test]
 fn base_url_of_every_address_is_on_the_loopback() {
-    let text = |bound: &str| Issuer::BaseUrl.text(bound.parse::<SocketAddr>().unwrap());
-    assert_eq!(text("127.0.0.1:8080"), "http://127.0.0.1:8080");
+    let text = |bound: &str| base_url("http", bound.parse::<SocketAddr>().unwrap());
+    assert_eq!(Issuer::BaseUrl.text(&text("127.0.0.1:8080")), "http://127.0.0.1:8080");
     assert_eq!(text("0.0.0.0:80"), "http://127.0.0.1:80");
     assert_eq!(text("[::]:81"), "http://[::1]:81");
 }
@@ -118,9 +118,15 @@ fn base_url_of_every_address_is_on_the_loopback() {
 fn server_mistakes() {
     assert_mistake(&[("HOST", "localhost")], "HOST", "IP address");
     assert_mistake(&[("PORT", "65536")], "PORT", "`65536` is not a port");
-    assert_mistake(&[("METRICS_ADDR", "127.0.0.1:9000")], "METRICS_ADDR", "does not have");
-    assert_mistake(&[("TLS_CERT_FILE", "/cert")], "TLS_CERT_FILE", "does not have");
-    assert_mistake(&[("TLS_KEY_FILE", "/key")], "TLS_KEY_FILE", "does not have");
+    for address in ["9090", "localhost:9090", "127.0.0.1", "127.0.0.1:x"] {
+        assert_mistake(&[("METRICS_ADDR", address)], "METRICS_ADDR", "is not an IP address and a port");
+    }
+    assert_mistake(&[("TLS_CERT_FILE", "/cert")], "TLS_KEY_FILE", "is required beside TLS_CERT_FILE");
+    assert_mistake(&[("TLS_KEY_FILE", "/key")], "TLS_CERT_FILE", "is required beside TLS_KEY_FILE");
+    let nowhere = [("TLS_CERT_FILE", "/nowhere/cert"), ("TLS_KEY_FILE", "/nowhere/key")];
+    assert_mistake(&nowhere, "TLS_CERT_FILE", "`/nowhere/cert` cannot be opened");
+    let tool = Config::load(&Profile::Tool, &source(&nowhere)).unwrap();
+    assert_eq!(tool.server.base_url(tool.server.address()), "https://127.0.0.1:8080");
 }
 
 #[test]

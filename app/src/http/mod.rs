@@ -31,6 +31,16 @@ use std::sync::Arc;
 /// The whole surface as one endpoint that answers every request, come what may.
 pub fn endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     let routes = system::routes(Route::new().nest(operations::PREFIX, openapi::service()));
+    surface(if state.metrics_apart { routes } else { system::metrics(routes) }, state)
+}
+
+/// The surface of a listener for the metrics alone.
+pub fn metrics_endpoint(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
+    surface(system::metrics(Route::new()), state)
+}
+
+/// The routes in their middleware.
+fn surface(routes: Route, state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     let inner = routes.around(route_notes::run).boxed();
     let proxies = state.trusted_proxies.clone();
     let metrics = Arc::clone(&state.metrics);

@@ -1,8 +1,11 @@
 //! The accept loop: caps on connections, deadlines for those who send nothing, a drain at the end.
 //!
-//! It speaks HTTP/1.1. Without TLS nobody negotiates HTTP/2, and finding out the version would read without a deadline.
+//! It speaks HTTP/1.1, and says so where TLS asks. Without TLS nobody negotiates HTTP/2, and finding out the version would
+//! read without a deadline.
 
 use super::stage::{Stages, Watched};
+use crate::tls::Tls;
+use http::uri::Scheme;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::endpoint::BoxEndpoint;
@@ -14,7 +17,8 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -30,12 +34,25 @@ const MAX_HEADERS: usize = 128;
 /// How long to wait when the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `endpoint` on `listener` until `stop` ends; then finishes what runs.
-pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Response>, stop: impl Future<Output = ()>) {
-    let endpoint = Arc::new(endpoint);
+/// What the connections of a listener share.
+#[derive(Clone)]
+struct Surface {
+    endpoint: Arc<BoxEndpoint<'static, Response>>,
+    local: Option<SocketAddr>,
+    tls: Option<Tls>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Serves `endpoint` on `listener`, over TLS if there is one, until `stop` ends; then finishes what runs.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    endpoint: BoxEndpoint<'static, Response>,
+    stop: impl Future<Output = ()>,
+) {
+    let (stop_all, stopping) = watch::channel(false);
+    let surface = Surface { endpoint: Arc::new(endpoint), local: listener.local_addr().ok(), tls, stopping };
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let (stopping, stopped) = watch::channel(false);
-    let local = listener.local_addr().ok();
     tokio::pin!(stop);
     loop {
         let permit = tokio::select! {
@@ -54,43 +71,55 @@ pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Respons
                 continue;
             }
         };
-        let connection = connection(socket, peer, local, Arc::clone(&endpoint), stopped.clone());
+        let _ = socket.set_nodelay(true);
+        let connection = connection(socket, peer, surface.clone());
         tokio::spawn(async move {
             connection.await;
             drop(permit);
         });
     }
-    drop((listener, stopped));
-    stopping.send_replace(true);
-    if timeout(DRAIN, stopping.closed()).await.is_err() {
+    drop((listener, surface));
+    stop_all.send_replace(true);
+    if timeout(DRAIN, stop_all.closed()).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }
 }
 
-async fn connection(
-    socket: TcpStream,
-    peer: SocketAddr,
-    local: Option<SocketAddr>,
-    endpoint: Arc<BoxEndpoint<'static, Response>>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let _ = socket.set_nodelay(true);
+/// Shakes hands if the listener encrypts, then speaks HTTP. Whoever shakes no hands is sent away as who sends no headers.
+async fn connection<S>(stream: S, peer: SocketAddr, surface: Surface)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Some(tls) = surface.tls.clone() else { return speak(stream, peer, Scheme::HTTP, surface).await };
+    match timeout(HEADER_DEADLINE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => speak(stream, peer, Scheme::HTTPS, surface).await,
+        Ok(Err(error)) => tracing::debug!(cause = %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+/// Speaks HTTP over a stream, plain or encrypted, until it ends.
+async fn speak<S>(stream: S, peer: SocketAddr, scheme: Scheme, surface: Surface)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Surface { endpoint, local, mut stopping, .. } = surface;
     let stages = Stages::new();
     let of_service = stages.clone();
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let (endpoint, stages) = (Arc::clone(&endpoint), of_service.clone());
+        let (endpoint, scheme, stages) = (Arc::clone(&endpoint), scheme.clone(), of_service.clone());
         stages.answering();
         async move {
             let local = LocalAddr(local.map(Addr::SocketAddr).unwrap_or_default());
             let remote = RemoteAddr(Addr::SocketAddr(peer));
-            let request = poem::Request::from((request, local, remote, http::uri::Scheme::HTTP));
+            let request = poem::Request::from((request, local, remote, scheme));
             let response = endpoint.get_response(request).await;
             stages.answered();
             Ok::<http::Response<_>, Infallible>(response.into())
         }
     });
-    let socket = Watched { socket, stages: stages.clone() };
-    let mut served = pin!(http1().serve_connection(TokioIo::new(socket), service));
+    let stream = Watched { stream, stages: stages.clone() };
+    let mut served = pin!(http1().serve_connection(TokioIo::new(stream), service));
     let stop = async {
         let _ = stopping.wait_for(|stopping| *stopping).await;
         stages.between_heads().await;

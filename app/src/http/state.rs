@@ -41,6 +41,8 @@ pub struct AppState {
     pub issuer: String,
     pub documents: Documents,
     pub metrics: Arc<Metrics>,
+    /// `/metrics` is answered on a listener of its own, and nowhere else.
+    pub metrics_apart: bool,
 }
 
 /// Rate limits; none: off.

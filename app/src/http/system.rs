@@ -4,7 +4,8 @@ use super::error::Failure;
 use super::middleware::request_id::untrusted_forwarding;
 use super::openapi::{self, viewer::Viewer};
 use super::state::AppState;
-use crate::telemetry::{causes, metrics};
+use crate::telemetry::causes;
+use crate::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
 use bytes::Bytes;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -41,17 +42,21 @@ impl Documents {
     }
 }
 
-/// The routes outside `/api/v1`.
+/// The routes outside `/api/v1`, but for that of the metrics.
 pub fn routes(route: Route) -> Route {
     route
         .at("/health", get(health))
         .at("/health/live", get(live))
         .at("/health/ready", get(ready))
-        .at("/metrics", get(metrics_text))
         .at("/.well-known/jwks.json", get(jwks))
         .at("/.well-known/oauth-authorization-server", get(authorization_server))
         .at("/openapi.json", get(openapi_json))
         .at("/docs", get(docs))
+}
+
+/// The route of the metrics, on the listener that has it.
+pub fn metrics(route: Route) -> Route {
+    route.at("/metrics", get(metrics_text))
 }
 
 /// Authorization server metadata (RFC 8414 §2).
@@ -117,7 +122,7 @@ async fn metrics_text(Data(state): Data<&Arc<AppState>>) -> Result<Response, Fai
         state.metrics.dependency(dependency, up);
     }
     let text = state.metrics.text().map_err(Failure::unavailable)?;
-    Ok(Response::builder().header(CONTENT_TYPE, metrics::CONTENT_TYPE).body(text))
+    Ok(Response::builder().header(CONTENT_TYPE, METRICS_TYPE).body(text))
 }
 
 #[handler]

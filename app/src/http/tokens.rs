@@ -16,6 +16,7 @@ use agentidp_core::ports::policy::PolicyRequest;
 use agentidp_core::services::access::{AccessError, AccessRequest, Authorized};
 use agentidp_core::services::clients::ClientError;
 use agentidp_core::services::tokens::{IssueError, RevokeError, TokenRequest};
+use autometrics::autometrics;
 use poem::Request;
 use poem_openapi::OpenApi;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ const MAX_RESOURCE_LENGTH: usize = 256;
 impl TokensApi {
     /// Issue a token
     #[oai(path = "/token", method = "post", operation_id = "issueToken")]
+    #[autometrics]
     async fn issue(&self, request: &Request) -> Result<Answer<200, TokenResponse>, Failure> {
         let call = Call::of(request).await?;
         let (caller, credential) = call.client().await?;
@@ -48,6 +50,7 @@ impl TokensApi {
 
     /// Introspect a token
     #[oai(path = "/token/introspect", method = "post", operation_id = "introspectToken")]
+    #[autometrics]
     async fn introspect(&self, request: &Request) -> Result<Answer<200, IntrospectionResponse>, Failure> {
         let call = Call::of(request).await?;
         let caller = call.caller().await?;
@@ -60,6 +63,7 @@ impl TokensApi {
 
     /// Revoke a token
     #[oai(path = "/token/revoke", method = "post", operation_id = "revokeToken")]
+    #[autometrics]
     async fn revoke(&self, request: &Request) -> Result<Answer<200, RevocationResponse>, Failure> {
         let call = Call::of(request).await?;
         let caller = call.caller().await?;

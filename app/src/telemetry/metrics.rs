@@ -2,6 +2,7 @@
 //!
 //! Values of labels are closed sets: nothing that a client sends becomes one, and no id.
 
+use super::{functions, process};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -70,6 +71,7 @@ impl MetricConstructor<Histogram> for Seconds {
 /// The metrics of the process.
 pub struct Metrics {
     registry: Registry,
+    functions: Option<&'static Registry>,
     tokens: Family<Outcome, Counter>,
     agents: Counter,
     requests: Family<Answered, Counter>,
@@ -92,6 +94,7 @@ fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metri
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
+        registry.register_collector(Box::new(process::Process));
         let r = &mut registry;
         let build: Family<Build, Gauge> = add(r, "build_info", "What runs; always 1", Family::default());
         build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
@@ -148,6 +151,7 @@ impl Default for Metrics {
                 Gauge::default(),
             ),
             registry,
+            functions: functions::registry(),
         };
         metrics.begin();
         metrics
@@ -221,7 +225,9 @@ impl Metrics {
     /// None that is known: writing to a text does not fail.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut open = String::new();
-        text::encode_registry(&mut open, &self.registry)?;
+        for registry in std::iter::once(&self.registry).chain(self.functions) {
+            text::encode_registry(&mut open, registry)?;
+        }
         Ok(classic(&open))
     }
 }

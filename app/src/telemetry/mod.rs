@@ -1,7 +1,9 @@
 //! Logs: one JSON object a line for machines, short lines for people; always on stderr. Metrics: see [`metrics`].
 
+mod functions;
 mod json_lines;
 pub mod metrics;
+mod process;
 
 use crate::config::{Log, LogFormat};
 use json_lines::JsonLines;

@@ -11,7 +11,7 @@ pub use keys::{key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
 
-use crate::config::{Config, SecretsBackend};
+use crate::config::{Config, Mistake, SecretsBackend};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
@@ -42,6 +42,7 @@ use agentidp_core::services::health::HealthService;
 use agentidp_core::services::import::ImportService;
 use agentidp_core::services::keys::{KeyService, KeyServiceError};
 use agentidp_core::services::tokens::TokenService;
+use autometrics::autometrics;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -86,6 +87,14 @@ pub enum StartError {
     File { path: String, source: std::io::Error },
     #[error("the API document cannot be made: {0}")]
     Documents(String),
+    #[error("cannot listen on {address}: {source}; choose another port with {setting}")]
+    Listen { address: std::net::SocketAddr, setting: &'static str, source: std::io::Error },
+}
+
+impl From<Mistake> for StartError {
+    fn from(mistake: Mistake) -> Self {
+        Self::Config(mistake.into())
+    }
 }
 
 fn make_folder(folder: &Path) -> Result<(), StartError> {
@@ -143,6 +152,7 @@ pub struct Background {
     pub ambient: Ambient,
 }
 
+#[autometrics]
 impl Background {
     /// Learns whether legacy credentials are in use.
     ///
@@ -214,11 +224,12 @@ pub async fn build(
     issuer: &str,
     ambient: Ambient,
 ) -> Result<System, StartError> {
+    // First of all: autometrics is set up here, before it counts anything.
+    let metrics = Arc::new(Metrics::default());
     must_fit(&store, keys).await?;
     let policy = Policy::load(config, store.as_ref(), &ambient).await?;
     let signing_keys = Arc::new(key_service(config, &store, keys, ambient.clone()));
     let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &signing_keys).await?);
-    let metrics = Arc::new(Metrics::default());
     let observer: Arc<dyn Observer> = Arc::new(observer::Counting(Arc::clone(&metrics)));
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
@@ -283,6 +294,7 @@ pub async fn build(
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
+        metrics_apart: config.server.metrics.is_some(),
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
         metrics: Arc::clone(&metrics),
     };

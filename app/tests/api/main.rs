@@ -12,6 +12,8 @@ mod attacker;
 mod attacker_dead;
 mod attacker_oracles;
 mod attacker_replays;
+#[path = "../tls/mod.rs"]
+mod certificates;
 mod concurrency;
 mod forged;
 mod key_life;
@@ -28,3 +30,4 @@ mod negative_paths;
 mod openapi_live;
 mod slow_clients;
 mod support;
+mod tls;

@@ -9,15 +9,19 @@
 )]
 
 mod audit;
+#[path = "../tls/mod.rs"]
+mod certificates;
 mod dev;
 mod harness;
 mod help;
 mod import;
 mod keys;
+mod metrics;
 mod mistakes;
 mod output;
 mod policy;
 mod reload;
 mod serve;
 mod stop;
+mod tls;
 mod tools;

@@ -19,6 +19,7 @@ pub use raw::RawAnswer;
 pub use verifier::{Verdict, Verifier};
 
 use agentidp::config::{Config, Profile, Source};
+use agentidp::tls::Tls;
 use agentidp::wiring;
 use agentidp_core::domain::credential::SecretRef;
 use agentidp_core::services::Ambient;
@@ -132,9 +133,8 @@ impl TestApp {
         let store = wiring::open_store(&config.database.url).await.unwrap();
         store.migrate().await.unwrap();
         let listener = TcpListener::bind(config.server.address()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let url = agentidp::config::base_url(address);
-        let issuer = config.server.issuer.text(address);
+        let url = config.server.base_url(listener.local_addr().unwrap());
+        let issuer = config.server.issuer.text(&url);
         let system = wiring::build(&config, store.clone(), &keys, &issuer, self.ambient.clone()).await.unwrap();
         let admin = wiring::bootstrap_service(&store, &keys).run("system".parse().unwrap(), false).await;
         if let Ok(admin) = admin {
@@ -142,7 +142,8 @@ impl TestApp {
             self.admin = Client { id: admin.agent.id.to_string(), secret, credential_id: None };
         }
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(agentidp::http::server::serve(listener, agentidp::http::endpoint(system.state), async {
+        let tls = config.server.tls.as_ref().map(|files| Tls::open(files).unwrap());
+        tokio::spawn(agentidp::http::server::serve(listener, tls, agentidp::http::endpoint(system.state), async {
             let _ = stopped.await;
         }));
         self.background = Some(system.background);
