@@ -1,6 +1,6 @@
 //! A server's life: serve, work in the background, stop when told to.
 
-use crate::http;
+use crate::http::{self, gate::Gate};
 use crate::telemetry::causes;
 use crate::wiring::{Background, Reload, System};
 use std::future::Future;
@@ -28,7 +28,8 @@ pub async fn run(listener: TcpListener, system: System) -> std::io::Result<()> {
     let background = system.background.clone();
     let reloads = tokio::spawn(reload_on(signal(SignalKind::hangup())?, background.clone()));
     let (stopped, jobs) = start_jobs(&background);
-    http::server::serve(listener, http::endpoint(system.state), stop).await;
+    let gate = Gate::new(system.state.trusted_proxies.clone());
+    http::server::serve(listener, http::endpoint(system.state), gate, stop).await;
     reloads.abort();
     drop(stopped);
     for job in jobs {

@@ -2,6 +2,9 @@
 //!
 //! It speaks HTTP/1.1. Without TLS nobody negotiates HTTP/2, and finding out the version would read without a deadline.
 
+use super::gate::{self, Gate};
+use super::patience::{self, Patience};
+use crate::telemetry::seldom::Seldom;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,11 +17,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-/// Most connections at a time.
-const MAX_CONNECTIONS: usize = 4_096;
 /// How long a client may take for all headers of a request, silence before them included.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long running requests may take after the stop.
@@ -29,16 +29,22 @@ const MAX_HEADERS: usize = 128;
 /// How long to wait when the process has no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `endpoint` on `listener` until `stop` ends; then finishes what runs.
-pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Response>, stop: impl Future<Output = ()>) {
+/// Serves `endpoint` on `listener` until `stop` ends, to those whom the gate lets in; then finishes what runs.
+pub async fn serve(
+    listener: TcpListener,
+    endpoint: BoxEndpoint<'static, Response>,
+    gate: Gate,
+    stop: impl Future<Output = ()>,
+) {
+    gate::widen(&listener);
     let endpoint = Arc::new(endpoint);
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let failures = Seldom::default();
     let graceful = GracefulShutdown::new();
     let local = listener.local_addr().ok();
     tokio::pin!(stop);
     loop {
         let permit = tokio::select! {
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+            permit = gate.room() => permit,
             () = &mut stop => break,
         };
         let accepted = tokio::select! {
@@ -48,15 +54,19 @@ pub async fn serve(listener: TcpListener, endpoint: BoxEndpoint<'static, Respons
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(cause = %error, "a connection could not be accepted");
-                tokio::time::sleep(PAUSE).await;
+                if let Some(left_out) = failures.due(Instant::now()) {
+                    tracing::warn!(cause = %error, leftOut = left_out, "connections cannot be accepted, trying again");
+                }
+                gate.left(PAUSE).await;
                 continue;
             }
         };
+        let Some(pass) = gate.admit(peer.ip(), permit) else { continue };
+        patience::prepare(&socket);
         let connection = connection(socket, peer, local, Arc::clone(&endpoint), graceful.watcher());
         tokio::spawn(async move {
             connection.await;
-            drop(permit);
+            drop(pass);
         });
     }
     drop(listener);
@@ -72,7 +82,6 @@ async fn connection(
     endpoint: Arc<BoxEndpoint<'static, Response>>,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
-    let _ = socket.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let endpoint = Arc::clone(&endpoint);
         async move {
@@ -82,7 +91,7 @@ async fn connection(
             Ok::<http::Response<_>, Infallible>(endpoint.get_response(request).await.into())
         }
     });
-    let served = http1().serve_connection(TokioIo::new(socket), service);
+    let served = http1().serve_connection(TokioIo::new(Patience::new(socket)), service);
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!(cause = %error, "a connection ended early");
     }

@@ -2,6 +2,7 @@
 
 mod json_lines;
 pub mod metrics;
+pub mod seldom;
 
 use crate::config::{Log, LogFormat};
 use json_lines::JsonLines;

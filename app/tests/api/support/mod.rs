@@ -124,7 +124,8 @@ impl TestApp {
             self.admin = Client { id: admin.agent.id.to_string(), secret, credential_id: None };
         }
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(agentidp::http::server::serve(listener, agentidp::http::endpoint(system.state), async {
+        let gate = agentidp::http::gate::Gate::new(config.server.trusted_proxies.clone());
+        tokio::spawn(agentidp::http::server::serve(listener, agentidp::http::endpoint(system.state), gate, async {
             let _ = stopped.await;
         }));
         self.background = Some(system.background);
