@@ -16,7 +16,7 @@ const CLIENTS: usize = 2_000;
 const CLOSED: Duration = Duration::from_secs(13);
 /// Connected at once, they begin to misbehave one after the other: this is about how many the server bears, not about how
 /// many requests a second a debug build answers.
-const BEGINNING: Duration = Duration::from_secs(2);
+const BEGINNING: Duration = Duration::from_secs(3);
 /// What the server may grow to: two thousand connections with a request each, in a debug build.
 const MOST_MEBIBYTES: u64 = 256;
 /// What the memory may differ between a wave and one like it.
@@ -110,6 +110,7 @@ async fn bears(server: &Server, kinds: &[Kind]) -> u64 {
     let (fared, twin, memory) = (honest.fared(), unharmed.fared(), mebibytes(&server.pid, "VmRSS"));
     eprintln!("{kinds:?}: {held} held, all gone after {took:?}, {memory} MiB; {fared}; of the twin {twin}");
     assert!(held >= CLIENTS * 9 / 10, "{held} connections are no wave");
+    // What a busy machine does to both of them is not the clients' doing.
     assert!(fared.worst < PROMISED + twin.worst, "a fresh request took {:?}", fared.worst);
     memory
 }
