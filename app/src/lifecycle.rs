@@ -1,6 +1,6 @@
 //! A server's life: serve, work in the background, stop when told to.
 
-use crate::http;
+use crate::http::{self, gate::Gate};
 use crate::listeners::Listeners;
 use crate::telemetry::causes;
 use crate::tls::Tls;
@@ -35,10 +35,12 @@ pub async fn run(listeners: Listeners, system: System) -> std::io::Result<()> {
     let Listeners { main, tls, metrics, .. } = listeners;
     let reloads = tokio::spawn(reload_on(signal(SignalKind::hangup())?, background.clone(), tls.clone()));
     let (stopped, jobs) = start_jobs(&background);
+    let gate = Arc::new(Gate::new(system.state.trusted_proxies.clone()));
     let metrics = metrics.map(|metrics| {
-        http::server::serve(metrics, None, http::metrics_endpoint(Arc::clone(&system.state)), stop.clone())
+        let endpoint = http::metrics_endpoint(Arc::clone(&system.state));
+        http::server::serve(metrics, None, endpoint, Arc::clone(&gate), stop.clone())
     });
-    let main = http::server::serve(main, tls, http::endpoint(Arc::clone(&system.state)), stop);
+    let main = http::server::serve(main, tls, http::endpoint(Arc::clone(&system.state)), Arc::clone(&gate), stop);
     tokio::join!(main, OptionFuture::from(metrics));
     reloads.abort();
     drop(stopped);

@@ -3,7 +3,10 @@
 //! It speaks HTTP/1.1, and says so where TLS asks. Without TLS nobody negotiates HTTP/2, and finding out the version would
 //! read without a deadline.
 
+use super::gate::{self, Gate};
+use super::patience::{self, Patience};
 use super::stage::{Stages, Watched};
+use crate::telemetry::seldom::Seldom;
 use crate::tls::Tls;
 use http::uri::Scheme;
 use hyper::server::conn::http1;
@@ -19,11 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
-/// Most connections at a time.
-const MAX_CONNECTIONS: usize = 4_096;
 /// How long a client may take for all headers of a request, silence before them included.
 const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long running requests, half-read ones included, may take after the stop.
@@ -43,20 +44,23 @@ struct Surface {
     stopping: watch::Receiver<bool>,
 }
 
-/// Serves `endpoint` on `listener`, over TLS if there is one, until `stop` ends; then finishes what runs.
+/// Serves `endpoint` on `listener`, over TLS if there is one, to those whom the gate lets in, until `stop` ends; then
+/// finishes what runs.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
     endpoint: BoxEndpoint<'static, Response>,
+    gate: Arc<Gate>,
     stop: impl Future<Output = ()>,
 ) {
+    gate::widen(&listener);
     let (stop_all, stopping) = watch::channel(false);
     let surface = Surface { endpoint: Arc::new(endpoint), local: listener.local_addr().ok(), tls, stopping };
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let failures = Seldom::default();
     tokio::pin!(stop);
     loop {
         let permit = tokio::select! {
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+            permit = gate.room() => permit,
             () = &mut stop => break,
         };
         let accepted = tokio::select! {
@@ -66,16 +70,19 @@ pub async fn serve(
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(cause = %error, "a connection could not be accepted");
-                tokio::time::sleep(PAUSE).await;
+                if let Some(left_out) = failures.due(Instant::now()) {
+                    tracing::warn!(cause = %error, leftOut = left_out, "connections cannot be accepted, trying again");
+                }
+                gate.left(PAUSE).await;
                 continue;
             }
         };
-        let _ = socket.set_nodelay(true);
-        let connection = connection(socket, peer, surface.clone());
+        let Some(pass) = gate.admit(peer.ip(), permit) else { continue };
+        patience::prepare(&socket);
+        let connection = connection(Patience::new(socket), peer, surface.clone());
         tokio::spawn(async move {
             connection.await;
-            drop(permit);
+            drop(pass);
         });
     }
     drop((listener, surface));

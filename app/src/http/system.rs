@@ -17,10 +17,10 @@ use std::time::Instant;
 
 /// Documents that never change while the process runs.
 pub struct Documents {
-    openapi: String,
+    openapi: Bytes,
     docs: Bytes,
     docs_policy: String,
-    metadata: String,
+    metadata: Bytes,
     started: Instant,
 }
 
@@ -33,10 +33,10 @@ impl Documents {
         let document = openapi::document()?;
         let viewer = Viewer::of(&document)?;
         Ok(Self {
-            openapi: document.to_string(),
+            openapi: document.to_string().into(),
             docs: viewer.page.into(),
             docs_policy: viewer.policy,
-            metadata: metadata(issuer).to_string(),
+            metadata: metadata(issuer).to_string().into(),
             started: Instant::now(),
         })
     }
@@ -78,26 +78,26 @@ fn metadata(issuer: &str) -> Value {
     })
 }
 
-fn json_text(text: &str) -> Response {
-    Response::builder().header(CONTENT_TYPE, "application/json").body(text.to_owned())
+fn json_text(text: impl Into<Bytes>) -> Response {
+    Response::builder().header(CONTENT_TYPE, "application/json").body(text.into())
 }
 
 /// A key set may be kept for five minutes; a new key is published at least that long before it signs.
 #[handler]
 fn jwks(Data(state): Data<&Arc<AppState>>) -> Response {
-    let mut response = json_text(&state.verifier.key_set());
+    let mut response = json_text(state.verifier.key_set());
     response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("public, max-age=300"));
     response
 }
 
 #[handler]
 fn authorization_server(Data(state): Data<&Arc<AppState>>) -> Response {
-    json_text(&state.documents.metadata)
+    json_text(state.documents.metadata.clone())
 }
 
 #[handler]
 fn openapi_json(Data(state): Data<&Arc<AppState>>) -> Response {
-    json_text(&state.documents.openapi)
+    json_text(state.documents.openapi.clone())
 }
 
 #[handler]
@@ -159,5 +159,5 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
         members.insert("warnings".to_owned(), json!([warning]));
     }
     let status = if up { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
-    json_text(&body.to_string()).with_status(status).into_response()
+    json_text(body.to_string()).with_status(status).into_response()
 }

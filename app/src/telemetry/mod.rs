@@ -4,6 +4,7 @@ mod functions;
 mod json_lines;
 pub mod metrics;
 mod process;
+pub mod seldom;
 
 use crate::config::{Log, LogFormat};
 use json_lines::JsonLines;

@@ -47,3 +47,17 @@ async fn a_body_that_does_not_come_ends_its_request_in_ten_seconds() {
     assert!(answer.contains("temporarily_unavailable"), "{answer}");
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_in_a_row_are_answered_in_a_row() {
+    let app = TestApp::start(Database::Sqlite).await;
+    let request = |path: &str, last: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{last}\r\n");
+    let requests =
+        [request("/health/live", ""), request("/nothing", ""), request("/health/ready", "Connection: close\r\n")];
+    // What comes after the last one is not a request any more.
+    let after = request("/nothing", "");
+    let (answers, took) = silent_after(&app, &format!("{}{after}", requests.concat())).await;
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "404", "200"], "{answers}");
+    assert!(took < Duration::from_secs(5), "closed when asked to, not by the deadline: {took:?}");
+}

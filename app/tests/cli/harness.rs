@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 pub const MASTER_KEY: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 pub const OTHER_MASTER_KEY: &str = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY=";
+pub const BINARY: &str = env!("CARGO_BIN_EXE_agentidp");
 /// A test machine may be busy.
 const DEADLINE: Duration = Duration::from_secs(40);
 
@@ -69,19 +70,28 @@ impl Place {
 
     /// Starts `agentidp` with these arguments.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        self.launch(Command::new(BINARY).args(arguments))
+    }
+
+    /// Starts a command that becomes `agentidp`.
+    pub fn launch(&self, command: &mut Command) -> Running {
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let (stdout, stderr) = (self.path(&format!("{mark}.out")), self.path(&format!("{mark}.err")));
         let (out, err) = (File::create(&stdout).unwrap(), File::create(&stderr).unwrap());
-        let child = self.command(arguments).stdout(out).stderr(err).spawn().unwrap();
+        let child = self.settle(command).stdout(out).stderr(err).spawn().unwrap();
         Running { child, stdout, stderr }
     }
 
     /// `agentidp` with these arguments, not yet started.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agentidp"));
-        command.args(arguments).env_clear().envs(self.env.iter().cloned());
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        let mut command = Command::new(BINARY);
+        self.settle(command.args(arguments));
         command
+    }
+
+    /// The settings of this place and nothing else.
+    fn settle<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env_clear().envs(self.env.iter().cloned()).current_dir(self.folder.path()).stdin(Stdio::null())
     }
 
     /// Runs `agentidp` with these arguments to its end.
@@ -155,9 +165,19 @@ impl Running {
         self.send("-HUP");
     }
 
+    pub fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
     fn send(&self, signal: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.pid();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Waits until the log holds `words`, `times` times.
@@ -187,8 +207,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -209,24 +228,54 @@ pub fn policy(place: &Place, from: &str, to: &str) -> String {
 
 /// Sends one request; gives status and body.
 pub fn http(base: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+    try_http(base, method, path, headers, body).unwrap()
+}
+
+/// As [`http`], of a server that may go away.
+///
+/// # Errors
+/// There is no whole answer.
+pub fn try_http(
+    base: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<(u16, Value)> {
     let host = base.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n");
-    stream.write_all(format!("{head}{headers}\r\n{body}").as_bytes()).unwrap();
+    stream.write_all(format!("{head}{headers}\r\n{body}").as_bytes())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+    stream.read_to_string(&mut answer)?;
+    whole(&answer).ok_or_else(|| ErrorKind::UnexpectedEof.into())
+}
+
+/// Status and body of an answer that is all there.
+fn whole(answer: &str) -> Option<(u16, Value)> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap());
+    let status = head.split(' ').nth(1)?.parse().unwrap();
+    (body.len() == length).then(|| (status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
 /// Asks for a token, with the credentials in the body.
 pub fn token(base: &str, id: &str, secret: &str) -> (u16, Value) {
+    try_token(base, id, secret).unwrap()
+}
+
+/// As [`token`], of a server that may go away.
+///
+/// # Errors
+/// There is no whole answer.
+pub fn try_token(base: &str, id: &str, secret: &str) -> std::io::Result<(u16, Value)> {
     let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    http(base, "POST", "/api/v1/token", &[("Content-Type", "application/x-www-form-urlencoded")], &body)
+    try_http(base, "POST", "/api/v1/token", &[("Content-Type", "application/x-www-form-urlencoded")], &body)
 }
 
 /// A token of the administrator whose credential a command printed.

@@ -143,7 +143,9 @@ impl TestApp {
         }
         let (stop, stopped) = oneshot::channel::<()>();
         let tls = config.server.tls.as_ref().map(|files| Tls::open(files).unwrap());
-        tokio::spawn(agentidp::http::server::serve(listener, tls, agentidp::http::endpoint(system.state), async {
+        let gate = Arc::new(agentidp::http::gate::Gate::new(config.server.trusted_proxies.clone()));
+        let endpoint = agentidp::http::endpoint(system.state);
+        tokio::spawn(agentidp::http::server::serve(listener, tls, endpoint, gate, async {
             let _ = stopped.await;
         }));
         self.background = Some(system.background);
