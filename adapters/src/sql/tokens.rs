@@ -1,7 +1,6 @@
 //! Tokens: whether they live, that they were issued, that they were taken back.
 
 use super::entities::{agents, credentials, token_revocations, token_usage};
-use super::error::Failure;
 use super::{SqlStore, credentials as credential_rows, journal, rows};
 use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::domain::ids::{AgentId, CredentialId};
@@ -12,7 +11,7 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, OnConflict, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, TryInsertResult,
 };
 
@@ -41,20 +40,7 @@ impl TokenStore for SqlStore {
     }
 
     async fn record_issue(&self, issue: &Issue) -> Result<(), StoreError> {
-        self.within(async {
-            if issue.used.is_none() && issue.monthly_quota.is_none() {
-                return journal::write(&self.connections.writer, &issue.event).await;
-            }
-            let tx = self.begin().await?;
-            if let (Some(quota), Some(agent)) = (issue.monthly_quota, issue.event.agent_id) {
-                count_issue(&tx, agent, issue.event.timestamp, quota).await?;
-            }
-            if let Some(credential) = issue.used {
-                move_last_use(&tx, credential, issue.event.timestamp).await?;
-            }
-            journal::close(tx, &issue.event).await
-        })
-        .await
+        self.within(async { Ok(self.writer.put(issue.clone()).await?) }).await
     }
 
     async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError> {
@@ -126,11 +112,12 @@ pub fn standing(agent: AgentId, credential: CredentialId, token_ids: &[String]) 
         .take()
 }
 
-/// Counts up while the quota lasts. The row's lock makes issues of one agent pass one by one, as far as a quota is set.
-async fn count_issue(tx: &DatabaseTransaction, agent: AgentId, at: Timestamp, quota: u32) -> Result<(), Failure> {
+/// Counts up while the quota lasts; says whether it did. The row's lock makes issues of one agent pass one by one, as far
+/// as a quota is set.
+pub async fn count_issue(tx: &DatabaseTransaction, agent: AgentId, at: Timestamp, quota: u32) -> Result<bool, DbErr> {
     use token_usage::{ActiveModel, Column, Entity};
     if quota == 0 {
-        return Err(StoreError::LimitReached.into());
+        return Ok(false);
     }
     let issued = || Expr::col((Entity, Column::Issued));
     let count = OnConflict::columns([Column::AgentId, Column::Month])
@@ -138,13 +125,12 @@ async fn count_issue(tx: &DatabaseTransaction, agent: AgentId, at: Timestamp, qu
         .action_and_where(issued().lt(i64::from(quota)))
         .to_owned();
     let row = ActiveModel { agent_id: Set(agent.uuid()), month: Set(at.month()), issued: Set(1) };
-    match Entity::insert(row).on_conflict(count).try_insert().exec_without_returning(tx).await? {
-        TryInsertResult::Inserted(1..) => Ok(()),
-        _ => Err(StoreError::LimitReached.into()),
-    }
+    let counted = Entity::insert(row).on_conflict(count).try_insert().exec_without_returning(tx).await?;
+    Ok(matches!(counted, TryInsertResult::Inserted(1..)))
 }
 
-async fn move_last_use(tx: &DatabaseTransaction, credential: CredentialId, at: Timestamp) -> Result<(), Failure> {
+/// Moves the last use of a credential, unless the time that it has is exact enough.
+pub async fn move_last_use(tx: &DatabaseTransaction, credential: CredentialId, at: Timestamp) -> Result<(), DbErr> {
     use credentials::{Column, Entity};
     let at = at.unix_millis();
     let old =
