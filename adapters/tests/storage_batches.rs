@@ -1,4 +1,4 @@
-//! Token events and single audit events share their transactions: what that must not change, on both databases.
+//! Requests share transactions and statements: what that must not change, on both databases.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -10,11 +10,15 @@
 mod support;
 
 use agentidp_adapters::sql::{self, BatchObserver, Options, SqlStore};
-use agentidp_core::contract::storage::make::{added, added_credential, agent, at, credential, event, is_logged, page};
+use agentidp_core::contract::storage::make::{
+    added, added_credential, agent, at, credential, digest, event, grace, is_logged, journal, page,
+};
 use agentidp_core::contract::storage::{Stores, race};
 use agentidp_core::domain::audit::{AuditEvent, AuditFilter};
+use agentidp_core::domain::ids::AgentId;
+use agentidp_core::domain::token::Standing;
 use agentidp_core::ports::policy::Owners;
-use agentidp_core::ports::storage::{AuditLog, CredentialStore, Issue, StoreError, TokenStore};
+use agentidp_core::ports::storage::{AuditLog, CredentialStore, Issue, Revocation, StoreError, TokenStore};
 use sea_orm::{ConnectionTrait, DbBackend};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +28,7 @@ on_both!(
     parallel_issues_share_their_commits,
     a_record_that_is_refused_spares_its_neighbours,
     the_last_use_is_that_of_the_latest_issue,
+    parallel_questions_are_each_answered,
     a_failing_database_answers_everyone,
     a_busy_database_answers_everyone_in_time,
     who_goes_away_harms_nobody,
@@ -113,6 +118,52 @@ async fn the_last_use_is_that_of_the_latest_issue(url: String) {
     for credential in used {
         let found = CredentialStore::find(&store, agent.id, credential.id).await.unwrap().unwrap();
         assert_eq!(found.last_used_at, Some(at(9 * 60_000)));
+    }
+    store.close().await.unwrap();
+}
+
+/// Strangers among those who are known, tokens that are revoked among those that are not, and a row that holds nonsense.
+async fn parallel_questions_are_each_answered(url: String) {
+    let store = migrated(&url).await;
+    let stores = Stores::of(Arc::new(store.clone()));
+    let mut clients = Vec::new();
+    for number in 1..=5 {
+        let agent = added(&stores, agent(number)).await;
+        clients.push((added_credential(&stores, credential(&agent, number)).await, agent));
+    }
+    let once = clients[0].0.clone().rotate(digest(7), &grace(60), at(10)).unwrap();
+    stores.credentials.update(&once, None, &journal()).await.unwrap();
+    let (twice, spoilt) = (once.rotate(digest(8), &grace(60), at(20)).unwrap(), 4);
+    stores.credentials.update(&twice, None, &journal()).await.unwrap();
+    clients[0].0 = twice;
+    let revocation = Revocation { token_id: "b".to_owned(), expires_at: at(50), at: at(0) };
+    stores.tokens.revoke(&revocation, &event(0)).await.unwrap();
+    let db = open(&url).await;
+    db.execute_unprepared("UPDATE credentials SET key_id = NULL WHERE secret_hash LIKE '%05'").await.unwrap();
+    db.close().await.unwrap();
+    let tokens = [vec![], vec!["a".to_owned()], vec!["c".to_owned(), "b".to_owned()], vec!["b".to_owned()]];
+    let asked: Vec<_> = (0..120_usize).map(|number| (number % 6, number % 5, &tokens[number % 4])).collect();
+    let questions = asked.iter().map(|(agent, credential, tokens)| {
+        let agent = clients.get(*agent).map_or(AgentId::new(uuid::Uuid::nil()), |(_, agent)| agent.id);
+        stores.tokens.standing(agent, clients[*credential].0.id, tokens)
+    });
+    for ((agent, credential, tokens), standing) in asked.iter().zip(race(questions).await) {
+        let revoked = tokens.contains(&"b".to_owned());
+        match standing {
+            Err(error) => {
+                assert!(matches!(error, StoreError::Inconsistent { column: "key_id", .. }), "{error:?}");
+                assert_eq!((*agent, *credential), (spoilt, spoilt));
+            }
+            Ok(None) => assert_ne!(agent, credential),
+            Ok(Some(standing)) => {
+                let (credential, agent) = clients[*credential].clone();
+                assert_eq!(standing, Standing { agent, credential, revoked });
+            }
+        }
+    }
+    let agents = race(clients.iter().map(|(_, agent)| stores.agents.find(agent.id))).await;
+    for ((_, agent), found) in clients.iter().zip(agents) {
+        assert_eq!(found.unwrap().as_ref(), Some(agent));
     }
     store.close().await.unwrap();
 }

@@ -31,11 +31,7 @@ impl AgentStore for SqlStore {
     }
 
     async fn find(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        self.within(async {
-            let row = Entity::find_by_id(id.uuid()).one(&self.connections.reader).await?;
-            Ok(row.as_ref().map(rows::agent::read).transpose()?)
-        })
-        .await
+        self.within(async { Ok(self.reads.agents.put(id).await?) }).await
     }
 
     async fn list(&self, filter: &AgentFilter, page: PageRequest) -> Result<Page<Agent>, StoreError> {

@@ -1,5 +1,5 @@
-//! Group commit: what comes while a batch is being written forms the next one. Nothing waits for company: an item that
-//! finds nobody at work is a batch of its own.
+//! Common work: what comes while a batch is being done forms the next one. Nothing waits for company: an item that finds
+//! nobody at work is a batch of its own.
 
 use agentidp_core::ports::storage::StoreError;
 use std::future::Future;
@@ -14,7 +14,7 @@ const ROOM: usize = 1_024;
 
 /// Who is told of the batches.
 pub trait BatchObserver: Send + Sync {
-    /// A batch of so many records was written, or failed, in `took`; `waiting` more have come meanwhile.
+    /// A batch of so many records was done, or failed, in `took`; `waiting` more have come meanwhile.
     fn batch(&self, records: usize, took: Duration, waiting: usize);
 }
 
@@ -27,52 +27,52 @@ type Told = Arc<OnceLock<Arc<dyn BatchObserver>>>;
 struct Lost;
 
 /// An item and who waits for it.
-pub struct Job<T> {
+pub struct Job<T, A> {
     pub item: T,
-    waiter: oneshot::Sender<Result<(), StoreError>>,
+    waiter: oneshot::Sender<Result<A, StoreError>>,
 }
 
-impl<T> Job<T> {
+impl<T, A> Job<T, A> {
     /// Whether someone still waits.
     pub fn is_wanted(&self) -> bool {
         !self.waiter.is_closed()
     }
 
     /// Tells who waits how it ended.
-    pub fn answer(self, result: Result<(), StoreError>) {
+    pub fn answer(self, result: Result<A, StoreError>) {
         // Whoever went away meanwhile needs no answer.
         let _ = self.waiter.send(result);
     }
 }
 
 /// Where items queue. Clones share the queue; the work ends when the last one is dropped and the queue is empty.
-pub struct Batches<T> {
-    queue: mpsc::Sender<Job<T>>,
+pub struct Batches<T, A> {
+    queue: mpsc::Sender<Job<T, A>>,
     told: Told,
 }
 
-impl<T> Clone for Batches<T> {
+impl<T, A> Clone for Batches<T, A> {
     fn clone(&self) -> Self {
         Self { queue: self.queue.clone(), told: Arc::clone(&self.told) }
     }
 }
 
-impl<T> std::fmt::Debug for Batches<T> {
+impl<T, A> std::fmt::Debug for Batches<T, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Batches")
     }
 }
 
-impl<T: Send + 'static> Batches<T> {
-    /// Starts the work: `write` is given each batch, one after the other, and answers its jobs.
-    pub fn start<W, F>(write: W) -> Self
+impl<T: Send + 'static, A: Send + 'static> Batches<T, A> {
+    /// Starts the work: `act` is given each batch, one after the other, and answers its jobs.
+    pub fn start<W, F>(act: W) -> Self
     where
-        W: Fn(Vec<Job<T>>) -> F + Send + 'static,
+        W: Fn(Vec<Job<T, A>>) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let (sender, queue) = mpsc::channel(ROOM);
         let told = Told::default();
-        tokio::spawn(work(queue, write, Arc::clone(&told)));
+        tokio::spawn(work(queue, act, Arc::clone(&told)));
         Self { queue: sender, told }
     }
 
@@ -81,12 +81,12 @@ impl<T: Send + 'static> Batches<T> {
         let _ = self.told.set(observer);
     }
 
-    /// Puts an item into the next batch and waits until that is written. Whoever stops waiting before the batch begins
+    /// Puts an item into the next batch and waits for its answer. Whoever stops waiting before the batch begins
     /// takes the item back.
     ///
     /// # Errors
     /// What the batch says of the item; [`StoreError::Unavailable`] if the batch is lost.
-    pub async fn put(&self, item: T) -> Result<(), StoreError> {
+    pub async fn put(&self, item: T) -> Result<A, StoreError> {
         let lost = || StoreError::Unavailable(Box::new(Lost));
         let (waiter, answer) = oneshot::channel();
         self.queue.send(Job { item, waiter }).await.map_err(|_| lost())?;
@@ -94,10 +94,11 @@ impl<T: Send + 'static> Batches<T> {
     }
 }
 
-async fn work<T, W, F>(mut queue: mpsc::Receiver<Job<T>>, write: W, told: Told)
+async fn work<T, A, W, F>(mut queue: mpsc::Receiver<Job<T, A>>, act: W, told: Told)
 where
     T: Send + 'static,
-    W: Fn(Vec<Job<T>>) -> F,
+    A: Send + 'static,
+    W: Fn(Vec<Job<T, A>>) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut jobs = Vec::new();
@@ -108,7 +109,7 @@ where
         }
         let (records, start) = (batch.len(), Instant::now());
         // A task of its own: if it panics, its jobs are dropped, which answers those who wait, and the work goes on.
-        let _ = tokio::spawn(write(batch)).await;
+        let _ = tokio::spawn(act(batch)).await;
         if let Some(observer) = told.get() {
             observer.batch(records, start.elapsed(), queue.len());
         }
@@ -126,7 +127,7 @@ mod tests {
 
     /// Batches whose work waits for a permit each and keeps what it was given. [`UNLUCKY`] panics.
     struct Bench {
-        batches: Batches<u32>,
+        batches: Batches<u32, ()>,
         gate: Arc<Semaphore>,
         written: Arc<Mutex<Vec<Vec<u32>>>>,
     }
@@ -135,7 +136,7 @@ mod tests {
         fn new() -> Self {
             let (gate, written) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
             let (passing, keeping) = (Arc::clone(&gate), Arc::clone(&written));
-            let write = move |jobs: Vec<Job<u32>>| {
+            let write = move |jobs: Vec<Job<u32, ()>>| {
                 let (gate, written) = (Arc::clone(&passing), Arc::clone(&keeping));
                 async move {
                     gate.acquire().await.unwrap().forget();

@@ -3,7 +3,7 @@
 //! A port method is one unit of work with one deadline: it begins a transaction, writes the idempotency record first
 //! (twins meet there), makes the change, writes the audit event and commits. `dialect` holds all in which the two
 //! databases differ, `rows` turns rows into domain values, `writer` puts token events and single audit events into common
-//! transactions, the other files implement one port each.
+//! transactions, `reads` what every request asks into common statements, the other files implement one port each.
 
 mod agents;
 mod audit;
@@ -19,6 +19,7 @@ mod keys;
 mod page;
 #[doc(hidden)]
 pub mod plans;
+mod reads;
 mod rows;
 mod tokens;
 mod writer;
@@ -29,6 +30,7 @@ use agentidp_core::ports::storage::StoreError;
 use agentidp_migrations::{Migrator, MigratorTrait};
 use dialect::Connections;
 use error::{Failure, Overdue};
+use reads::Reads;
 use sea_orm::DatabaseTransaction;
 use std::future::Future;
 use std::sync::Arc;
@@ -55,18 +57,20 @@ impl Default for Options {
 pub struct SqlStore {
     connections: Connections,
     writer: Writer,
+    reads: Reads,
     deadline: Duration,
 }
 
 /// Opens the database that `url` names: `sqlite://path`, `sqlite::memory:` or `postgres://…`. A file that is missing is
-/// made, its folder is not. The schema is left as it is. Must be called within a runtime of tokio: the writer works in it.
+/// made, its folder is not. The schema is left as it is. Must be called within a runtime of tokio: writer and readers work in it.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]: the URL is wrong, or the database does not answer.
 pub async fn connect(url: &str, options: &Options) -> Result<SqlStore, StoreError> {
     let connections = dialect::connect(url, options).await.map_err(dialect::unavailable)?;
     let writer = writer::start(connections.writer.clone(), options.deadline);
-    Ok(SqlStore { connections, writer, deadline: options.deadline })
+    let reads = Reads::start(&connections.reader, options.deadline);
+    Ok(SqlStore { connections, writer, reads, deadline: options.deadline })
 }
 
 impl SqlStore {

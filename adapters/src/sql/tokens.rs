@@ -1,7 +1,8 @@
 //! Tokens: whether they live, that they were issued, that they were taken back.
 
-use super::entities::{agents, credentials, token_revocations, token_usage};
-use super::{SqlStore, credentials as credential_rows, journal, rows};
+use super::entities::{credentials, token_revocations, token_usage};
+use super::reads::Question;
+use super::{SqlStore, journal};
 use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::domain::ids::{AgentId, CredentialId};
 use agentidp_core::domain::time::Timestamp;
@@ -9,10 +10,10 @@ use agentidp_core::domain::token::Standing;
 use agentidp_core::ports::storage::{Issue, Revocation, StoreError, TokenStore};
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait, JoinType, OnConflict, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, TryInsertResult,
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    TryInsertResult,
 };
 
 /// How exact the time of the last use is, in milliseconds; every issue of a token would write the row otherwise.
@@ -28,15 +29,8 @@ impl TokenStore for SqlStore {
         credential: CredentialId,
         token_ids: &[String],
     ) -> Result<Option<Standing>, StoreError> {
-        self.within(async {
-            let rows = self.connections.reader.query_all(&standing(agent, credential, token_ids)).await?;
-            let Some(first) = rows.first() else { return Ok(None) };
-            let agent = rows::agent::read(&agents::Model::from_query_result(first, "a_")?)?;
-            let revoked = first.try_get("", "revoked")?;
-            let credential = credential_rows::read_all(rows)?.pop();
-            Ok(credential.map(|credential| Standing { agent, credential, revoked }))
-        })
-        .await
+        let question = Question { agent, credential, token_ids: token_ids.to_vec() };
+        self.within(async { Ok(self.reads.standings.put(question).await?) }).await
     }
 
     async fn record_issue(&self, issue: &Issue) -> Result<(), StoreError> {
@@ -86,30 +80,6 @@ impl TokenStore for SqlStore {
             }
         }
     }
-}
-
-/// The hot path: one statement that reads by primary keys only.
-pub fn standing(agent: AgentId, credential: CredentialId, token_ids: &[String]) -> SelectStatement {
-    let revoked = Query::select()
-        .expr(Expr::val(1))
-        .from(token_revocations::Entity)
-        .and_where(token_revocations::Column::TokenId.is_in(token_ids))
-        .to_owned();
-    let mut statement = Query::select();
-    statement.from_as(credentials::Entity, "c");
-    credential_rows::select_as::<agents::Entity>(&mut statement, "a");
-    statement.join_as(
-        JoinType::InnerJoin,
-        agents::Entity,
-        "a",
-        Expr::col(("a", agents::Column::Id)).equals(("c", credentials::Column::AgentId)),
-    );
-    credential_rows::select_credential(&mut statement);
-    statement
-        .expr_as(Expr::exists(revoked), "revoked")
-        .and_where(Expr::col(("c", credentials::Column::Id)).eq(credential.uuid()))
-        .and_where(Expr::col(("a", agents::Column::Id)).eq(agent.uuid()))
-        .take()
 }
 
 /// Counts up while the quota lasts; says whether it did. The row's lock makes issues of one agent pass one by one, as far

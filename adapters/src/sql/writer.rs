@@ -2,7 +2,7 @@
 //! that is durable.
 
 use super::batches::{Batches, Job};
-use super::error::{Failure, Overdue};
+use super::error::{BatchError, batch_within};
 use super::{audit, dialect, tokens};
 use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::ports::storage::{Issue, StoreError};
@@ -11,23 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The queue of the writer.
-pub type Writer = Batches<Issue>;
-
-/// Why none of a batch was written; everyone who waits is told.
-#[derive(Clone)]
-enum BatchError {
-    Database(DbErr),
-    Overdue(Duration),
-}
-
-impl From<BatchError> for StoreError {
-    fn from(error: BatchError) -> Self {
-        match error {
-            BatchError::Database(error) => Failure::Database(error).into(),
-            BatchError::Overdue(deadline) => Self::Unavailable(Box::new(Overdue(deadline))),
-        }
-    }
-}
+pub type Writer = Batches<Issue, ()>;
 
 /// Starts the writer of `database`. A batch may take `deadline`.
 pub fn start(database: DatabaseConnection, deadline: Duration) -> Writer {
@@ -41,8 +25,9 @@ pub fn alone(event: &AuditEvent) -> Issue {
 
 /// Writes a batch. A record that the database refuses, such as an event that is there already, must not fail its
 /// neighbours: then each is written by itself.
-async fn write(database: DatabaseConnection, deadline: Duration, jobs: Vec<Job<Issue>>) {
-    match attempt(&database, deadline, &jobs).await {
+async fn write(database: DatabaseConnection, deadline: Duration, jobs: Vec<Job<Issue, ()>>) {
+    let issues: Vec<&Issue> = jobs.iter().map(|job| &job.item).collect();
+    match batch_within(deadline, commit(&database, &issues)).await {
         Ok(recorded) => {
             for (job, recorded) in jobs.into_iter().zip(recorded) {
                 job.answer(if recorded { Ok(()) } else { Err(StoreError::LimitReached) });
@@ -54,18 +39,6 @@ async fn write(database: DatabaseConnection, deadline: Duration, jobs: Vec<Job<I
             }
         }
         Err(error) => jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into()))),
-    }
-}
-
-async fn attempt(
-    database: &DatabaseConnection,
-    deadline: Duration,
-    jobs: &[Job<Issue>],
-) -> Result<Vec<bool>, BatchError> {
-    let issues: Vec<&Issue> = jobs.iter().map(|job| &job.item).collect();
-    match tokio::time::timeout(deadline, commit(database, &issues)).await {
-        Ok(result) => result.map_err(BatchError::Database),
-        Err(_) => Err(BatchError::Overdue(deadline)),
     }
 }
 
