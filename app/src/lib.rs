@@ -7,3 +7,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod telemetry;
 pub mod wiring;
+
+/// Requests make many small things of short life on several threads, which the allocator of the system is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
