@@ -13,19 +13,7 @@ use agentidp_core::ports::storage::{AgentStore, AuditLog, CredentialStore, KeySt
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Scratch, connected, migrated, open};
-
-/// Each test runs on a database that has its tables.
-macro_rules! on_both {
-    ($($test:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test] async fn $test() { super::Scratch::sqlite().await.run(super::$test).await; })+
-        }
-        mod postgres {
-            $(#[tokio::test] async fn $test() { super::Scratch::postgres().await.run(super::$test).await; })+
-        }
-    };
-}
+use support::{Scratch, connected, migrated, on_both, open};
 
 on_both!(
     the_audit_log_is_append_only,

@@ -2,6 +2,7 @@
 
 use super::public::PublicKey;
 use super::seal::{self, SealingKey};
+use super::signed::SignedTokens;
 use agentidp_core::domain::key::{SigningAlgorithm, StoredKey};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::tokens::{KeyMaker, MakeKeyError};
@@ -55,6 +56,8 @@ pub struct Material {
     pub jwk: String,
     /// The header of every token signed with this key, in base64url. No other header is read.
     pub header: String,
+    /// Tokens that this key was found to have signed, by their digest.
+    pub signed: SignedTokens,
 }
 
 /// A key in memory.
@@ -157,6 +160,7 @@ impl Material {
             algorithm,
             private,
             public: decoding,
+            signed: SignedTokens::default(),
         })
     }
 }

@@ -10,6 +10,7 @@ mod low_s;
 mod public;
 mod seal;
 mod sign;
+mod signed;
 mod verify;
 
 use agentidp_core::domain::key::{KeyState, StoredKey};

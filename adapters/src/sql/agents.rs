@@ -11,7 +11,8 @@ use agentidp_core::ports::storage::{AgentFilter, AgentStore, Journal, StoreError
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
 };
 
 #[async_trait]
@@ -30,11 +31,7 @@ impl AgentStore for SqlStore {
     }
 
     async fn find(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        self.within(async {
-            let row = Entity::find_by_id(id.uuid()).one(&self.connections.reader).await?;
-            Ok(row.as_ref().map(rows::agent::read).transpose()?)
-        })
-        .await
+        self.within(async { Ok(self.reads.agents.put(id).await?) }).await
     }
 
     async fn list(&self, filter: &AgentFilter, page: PageRequest) -> Result<Page<Agent>, StoreError> {
@@ -114,6 +111,16 @@ async fn must_have_room(tx: &DatabaseTransaction, owner: &Owner, most: u32) -> R
 async fn revoke_all(tx: &DatabaseTransaction, agent: &Agent) -> Result<(), Failure> {
     use credential_grace::Column as Graced;
     use credentials::Column as Credential;
+    // In the order in which the writer of last uses locks them: two orders would deadlock.
+    let locked = credentials::Entity::find()
+        .select_only()
+        .column(Credential::Id)
+        .filter(Credential::AgentId.eq(agent.id.uuid()))
+        .filter(Credential::RevokedAt.is_null())
+        .order_by_asc(Credential::Id)
+        .lock_exclusive()
+        .into_query();
+    tx.query_all(&locked).await?;
     credentials::Entity::update_many()
         .col_expr(Credential::RevokedAt, Expr::val(agent.updated_at.unix_millis()))
         .col_expr(Credential::Revision, Expr::col(Credential::Revision).add(1))

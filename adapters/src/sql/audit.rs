@@ -3,7 +3,7 @@
 use super::entities::audit_events::{Column, Entity};
 use super::entities::audit_retention;
 use super::error::Failure;
-use super::{SqlStore, journal, page, rows};
+use super::{SqlStore, journal, page, rows, writer};
 use agentidp_core::domain::agent::Owner;
 use agentidp_core::domain::audit::{Action, AuditEvent, AuditFilter, Outcome};
 use agentidp_core::domain::ids::EventId;
@@ -14,8 +14,8 @@ use agentidp_core::ports::storage::{AuditLog, StoreError};
 use async_trait::async_trait;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
 };
 
 /// Events of one INSERT: each has 16 parameters, and SQLite takes 32,766.
@@ -29,7 +29,7 @@ impl AuditLog for SqlStore {
         self.within(async {
             match events {
                 [] => Ok(()),
-                _ if events.len() <= CHUNK => insert_all(&self.connections.writer, events).await,
+                [event] => Ok(self.writer.put(writer::alone(event)).await?),
                 _ => {
                     let tx = self.begin().await?;
                     for chunk in events.chunks(CHUNK) {
@@ -126,8 +126,12 @@ async fn allow_deletion(tx: &DatabaseTransaction, before: i64) -> Result<(), Fai
     Ok(())
 }
 
-async fn insert_all<C: ConnectionTrait>(db: &C, events: &[AuditEvent]) -> Result<(), Failure> {
-    Entity::insert_many(events.iter().map(rows::audit::new)).exec_without_returning(db).await?;
+/// Writes events, of which there must be one at least, in one statement.
+pub async fn insert_all<'a, C: ConnectionTrait>(
+    db: &C,
+    events: impl IntoIterator<Item = &'a AuditEvent>,
+) -> Result<(), DbErr> {
+    Entity::insert_many(events.into_iter().map(rows::audit::new)).exec_without_returning(db).await?;
     Ok(())
 }
 

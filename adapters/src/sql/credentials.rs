@@ -268,14 +268,19 @@ pub fn select_as<E: EntityTrait>(statement: &mut SelectStatement, table: &'stati
     }
 }
 
-/// Reads rows of a credential and one of its replaced secrets each.
+/// Reads rows of a credential and one of its replaced secrets each, in any order and however often.
 pub fn read_all(rows: Vec<QueryResult>) -> Result<Vec<Credential>, Failure> {
     let mut credentials: Vec<(Model, Vec<credential_grace::Model>)> = Vec::new();
     for row in rows {
         let model = Model::from_query_result(&row, "c_")?;
         let graced = credential_grace::Model::from_query_result_optional(&row, "g_")?;
         match credentials.iter_mut().find(|(known, _)| known.id == model.id) {
-            Some((_, secrets)) => secrets.extend(graced),
+            // A join may give the same one again.
+            Some((_, secrets)) => {
+                let fresh =
+                    |secret: &credential_grace::Model| secrets.iter().all(|known| known.position != secret.position);
+                secrets.extend(graced.filter(fresh));
+            }
             None => credentials.push((model, graced.into_iter().collect())),
         }
     }

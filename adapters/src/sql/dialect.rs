@@ -3,10 +3,11 @@
 use super::Options;
 use agentidp_core::ports::storage::StoreError;
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use std::time::Duration;
 
@@ -129,6 +130,21 @@ pub fn contains(backend: DbBackend, column: impl ColumnTrait, needle: &str) -> E
 /// Whether a unique value is taken.
 pub fn is_conflict(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// Whether a statement may have failed for one of its rows, so that the others might do by themselves: a constraint or a
+/// trigger, a value that the database cannot hold, a deadlock.
+pub fn may_be_of_one_row(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default();
+    match code.as_bytes() {
+        // A class of SQLSTATE.
+        [b'2', b'2' | b'3', _, _, _] | [b'4', b'0', _, _, _] => true,
+        // SQLITE_CONSTRAINT, which the low byte of each of its extended codes says.
+        _ => code.parse::<u32>().is_ok_and(|code| code & 0xff == 19),
+    }
 }
 
 /// Whether the role of the connection owns the tables, and so could undo what keeps the audit log append-only. SQLite

@@ -2,10 +2,12 @@
 //!
 //! A port method is one unit of work with one deadline: it begins a transaction, writes the idempotency record first
 //! (twins meet there), makes the change, writes the audit event and commits. `dialect` holds all in which the two
-//! databases differ, `rows` turns rows into domain values, the other files implement one port each.
+//! databases differ, `rows` turns rows into domain values, `writer` puts token events and single audit events into common
+//! transactions, `reads` what every request asks into common statements, the other files implement one port each.
 
 mod agents;
 mod audit;
+mod batches;
 mod bootstrap;
 mod credentials;
 mod dialect;
@@ -17,16 +19,23 @@ mod keys;
 mod page;
 #[doc(hidden)]
 pub mod plans;
+mod reads;
 mod rows;
 mod tokens;
+mod writer;
+
+pub use batches::BatchObserver;
 
 use agentidp_core::ports::storage::StoreError;
 use agentidp_migrations::{Migrator, MigratorTrait};
 use dialect::Connections;
 use error::{Failure, Overdue};
+use reads::Reads;
 use sea_orm::DatabaseTransaction;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
+use writer::Writer;
 
 /// How to hold the database.
 #[derive(Debug, Clone)]
@@ -47,17 +56,21 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct SqlStore {
     connections: Connections,
+    writer: Writer,
+    reads: Reads,
     deadline: Duration,
 }
 
 /// Opens the database that `url` names: `sqlite://path`, `sqlite::memory:` or `postgres://…`. A file that is missing is
-/// made, its folder is not. The schema is left as it is.
+/// made, its folder is not. The schema is left as it is. Must be called within a runtime of tokio: writer and readers work in it.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]: the URL is wrong, or the database does not answer.
 pub async fn connect(url: &str, options: &Options) -> Result<SqlStore, StoreError> {
     let connections = dialect::connect(url, options).await.map_err(dialect::unavailable)?;
-    Ok(SqlStore { connections, deadline: options.deadline })
+    let writer = writer::start(connections.writer.clone(), options.deadline);
+    let reads = Reads::start(&connections.reader, options.deadline);
+    Ok(SqlStore { connections, writer, reads, deadline: options.deadline })
 }
 
 impl SqlStore {
@@ -107,6 +120,11 @@ impl SqlStore {
     /// [`StoreError::Unavailable`]
     pub async fn owns_tables(&self) -> Result<bool, StoreError> {
         self.within(async { Ok(dialect::owns_tables(&self.connections.reader).await?) }).await
+    }
+
+    /// Tells `observer` of the batches of audit events from now on; the first one that is given stays.
+    pub fn tell(&self, observer: Arc<dyn BatchObserver>) {
+        self.writer.tell(observer);
     }
 
     /// Closes every connection; what runs comes to its end first.

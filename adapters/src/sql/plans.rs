@@ -1,6 +1,6 @@
 //! For the tests of query plans: the statement of every list, by a name.
 
-use super::{agents, audit, credentials, tokens};
+use super::{agents, audit, credentials, reads};
 use agentidp_core::domain::agent::{AgentStatus, AgentType, DeploymentEnv, Owner};
 use agentidp_core::domain::audit::{Action, AuditFilter, Outcome};
 use agentidp_core::domain::credential::CredentialStatus;
@@ -33,8 +33,13 @@ pub fn lists(backend: DbBackend, owner: &Owner, page: PageRequest) -> Vec<(Strin
         let statement = StatementBuilder::build(&credentials::with_graced(query), &backend);
         statements.push((format!("credentials {status:?}"), statement));
     }
-    let standing = tokens::standing(agent, CredentialId::new(id), &["t".to_owned(), "u".to_owned()]);
-    statements.push(("standing".to_owned(), StatementBuilder::build(&standing, &backend)));
+    let question = |token_ids: &[&str]| reads::Question {
+        agent,
+        credential: CredentialId::new(id),
+        token_ids: token_ids.iter().map(ToString::to_string).collect(),
+    };
+    let standings = reads::standings([question(&[]), question(&["t", "u"])].iter());
+    statements.push(("standings".to_owned(), StatementBuilder::build(&standings, &backend)));
     statements
 }
 

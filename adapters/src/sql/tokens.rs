@@ -1,8 +1,8 @@
 //! Tokens: whether they live, that they were issued, that they were taken back.
 
-use super::entities::{agents, credentials, token_revocations, token_usage};
-use super::error::Failure;
-use super::{SqlStore, credentials as credential_rows, journal, rows};
+use super::entities::{credentials, token_revocations, token_usage};
+use super::reads::Question;
+use super::{SqlStore, journal};
 use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::domain::ids::{AgentId, CredentialId};
 use agentidp_core::domain::time::Timestamp;
@@ -10,10 +10,10 @@ use agentidp_core::domain::token::Standing;
 use agentidp_core::ports::storage::{Issue, Revocation, StoreError, TokenStore};
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, ExprTrait, JoinType, OnConflict, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, TryInsertResult,
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    TryInsertResult,
 };
 
 /// How exact the time of the last use is, in milliseconds; every issue of a token would write the row otherwise.
@@ -29,32 +29,12 @@ impl TokenStore for SqlStore {
         credential: CredentialId,
         token_ids: &[String],
     ) -> Result<Option<Standing>, StoreError> {
-        self.within(async {
-            let rows = self.connections.reader.query_all(&standing(agent, credential, token_ids)).await?;
-            let Some(first) = rows.first() else { return Ok(None) };
-            let agent = rows::agent::read(&agents::Model::from_query_result(first, "a_")?)?;
-            let revoked = first.try_get("", "revoked")?;
-            let credential = credential_rows::read_all(rows)?.pop();
-            Ok(credential.map(|credential| Standing { agent, credential, revoked }))
-        })
-        .await
+        let question = Question { agent, credential, token_ids: token_ids.to_vec() };
+        self.within(async { Ok(self.reads.standings.put(question).await?) }).await
     }
 
     async fn record_issue(&self, issue: &Issue) -> Result<(), StoreError> {
-        self.within(async {
-            if issue.used.is_none() && issue.monthly_quota.is_none() {
-                return journal::write(&self.connections.writer, &issue.event).await;
-            }
-            let tx = self.begin().await?;
-            if let (Some(quota), Some(agent)) = (issue.monthly_quota, issue.event.agent_id) {
-                count_issue(&tx, agent, issue.event.timestamp, quota).await?;
-            }
-            if let Some(credential) = issue.used {
-                move_last_use(&tx, credential, issue.event.timestamp).await?;
-            }
-            journal::close(tx, &issue.event).await
-        })
-        .await
+        self.within(async { Ok(self.writer.put(issue.clone()).await?) }).await
     }
 
     async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError> {
@@ -102,35 +82,12 @@ impl TokenStore for SqlStore {
     }
 }
 
-/// The hot path: one statement that reads by primary keys only.
-pub fn standing(agent: AgentId, credential: CredentialId, token_ids: &[String]) -> SelectStatement {
-    let revoked = Query::select()
-        .expr(Expr::val(1))
-        .from(token_revocations::Entity)
-        .and_where(token_revocations::Column::TokenId.is_in(token_ids))
-        .to_owned();
-    let mut statement = Query::select();
-    statement.from_as(credentials::Entity, "c");
-    credential_rows::select_as::<agents::Entity>(&mut statement, "a");
-    statement.join_as(
-        JoinType::InnerJoin,
-        agents::Entity,
-        "a",
-        Expr::col(("a", agents::Column::Id)).equals(("c", credentials::Column::AgentId)),
-    );
-    credential_rows::select_credential(&mut statement);
-    statement
-        .expr_as(Expr::exists(revoked), "revoked")
-        .and_where(Expr::col(("c", credentials::Column::Id)).eq(credential.uuid()))
-        .and_where(Expr::col(("a", agents::Column::Id)).eq(agent.uuid()))
-        .take()
-}
-
-/// Counts up while the quota lasts. The row's lock makes issues of one agent pass one by one, as far as a quota is set.
-async fn count_issue(tx: &DatabaseTransaction, agent: AgentId, at: Timestamp, quota: u32) -> Result<(), Failure> {
+/// Counts up while the quota lasts; says whether it did. The row's lock makes issues of one agent pass one by one, as far
+/// as a quota is set.
+pub async fn count_issue(tx: &DatabaseTransaction, agent: AgentId, at: Timestamp, quota: u32) -> Result<bool, DbErr> {
     use token_usage::{ActiveModel, Column, Entity};
     if quota == 0 {
-        return Err(StoreError::LimitReached.into());
+        return Ok(false);
     }
     let issued = || Expr::col((Entity, Column::Issued));
     let count = OnConflict::columns([Column::AgentId, Column::Month])
@@ -138,13 +95,12 @@ async fn count_issue(tx: &DatabaseTransaction, agent: AgentId, at: Timestamp, qu
         .action_and_where(issued().lt(i64::from(quota)))
         .to_owned();
     let row = ActiveModel { agent_id: Set(agent.uuid()), month: Set(at.month()), issued: Set(1) };
-    match Entity::insert(row).on_conflict(count).try_insert().exec_without_returning(tx).await? {
-        TryInsertResult::Inserted(1..) => Ok(()),
-        _ => Err(StoreError::LimitReached.into()),
-    }
+    let counted = Entity::insert(row).on_conflict(count).try_insert().exec_without_returning(tx).await?;
+    Ok(matches!(counted, TryInsertResult::Inserted(1..)))
 }
 
-async fn move_last_use(tx: &DatabaseTransaction, credential: CredentialId, at: Timestamp) -> Result<(), Failure> {
+/// Moves the last use of a credential, unless the time that it has is exact enough.
+pub async fn move_last_use(tx: &DatabaseTransaction, credential: CredentialId, at: Timestamp) -> Result<(), DbErr> {
     use credentials::{Column, Entity};
     let at = at.unix_millis();
     let old =

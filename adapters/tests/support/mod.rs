@@ -1,5 +1,5 @@
 //! Databases for tests: each is new, and removed when its test is over, however it ends.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses a part of it")]
 
 use agentidp_adapters::metered::{Ending, Metered, Observer};
 use agentidp_adapters::sql::{self, Options, SqlStore};
@@ -9,6 +9,19 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// Makes of each function, which is given the URL of a new database, a test on either database.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $test() { super::Scratch::sqlite().await.run(super::$test).await; })+
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $test() { super::Scratch::postgres().await.run(super::$test).await; })+
+        }
+    };
+}
+pub(crate) use on_both;
 
 const POSTGRES_URL: &str = "AGENTIDP_TEST_POSTGRES_URL";
 

@@ -18,6 +18,9 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Seconds. The objective of 250 ms is read from the bucket of exactly that.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// Records; a batch of the audit writer has 256 at most.
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
 /// The outcome of a request for a token that got one; else it is the OAuth error.
 pub const SUCCESS: &str = "success";
 
@@ -81,6 +84,9 @@ pub struct Metrics {
     query_errors: Family<Operation, Counter>,
     decisions: Family<Decision, Counter>,
     audit_failures: Counter,
+    audit_waiting: Gauge,
+    audit_batches: Histogram,
+    audit_seconds: Histogram,
     dependencies: Family<Dependency, Gauge>,
     signing_key_age: Gauge,
 }
@@ -143,6 +149,24 @@ impl Default for Metrics {
                 "Events of no other change that could not be written; what they tell of was refused",
                 Counter::default(),
             ),
+            audit_waiting: add(
+                r,
+                "audit_queue_depth",
+                "Audit events that waited for their turn when the last batch had ended",
+                Gauge::default(),
+            ),
+            audit_batches: add(
+                r,
+                "audit_batch_size",
+                "Audit events of token issues and of no other change that were written in one transaction",
+                Histogram::new(BATCH_BUCKETS.into_iter()),
+            ),
+            audit_seconds: add(
+                r,
+                "audit_commit_duration_seconds",
+                "From the beginning of such a transaction until it was durable or had failed",
+                Seconds.new_metric(),
+            ),
             dependencies: add(r, "dependency_up", "Whether a dependency answers: 1 or 0", Family::default()),
             signing_key_age: add(
                 r,
@@ -202,6 +226,13 @@ impl Metrics {
     /// Events could not be written.
     pub fn audit_failed(&self) {
         self.audit_failures.inc();
+    }
+
+    /// A batch of the audit writer has ended, and so many events wait.
+    pub fn audit_batch(&self, events: usize, took: Duration, waiting: usize) {
+        self.audit_batches.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
+        self.audit_seconds.observe(took.as_secs_f64());
+        self.audit_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// The policy decided.

@@ -230,7 +230,9 @@ pub async fn build(
     let policy = Policy::load(config, store.as_ref(), &ambient).await?;
     let signing_keys = Arc::new(key_service(config, &store, keys, ambient.clone()));
     let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &signing_keys).await?);
-    let observer: Arc<dyn Observer> = Arc::new(observer::Counting(Arc::clone(&metrics)));
+    let counting = Arc::new(observer::Counting(Arc::clone(&metrics)));
+    store.tell(Arc::clone(&counting) as _);
+    let observer: Arc<dyn Observer> = counting;
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
     let digest = digest_secrets(keys);

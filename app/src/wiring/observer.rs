@@ -2,6 +2,7 @@
 
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::metered::{Ending, Observer};
+use agentidp_adapters::sql::BatchObserver;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,5 +22,11 @@ impl Observer for Counting {
 
     fn decided(&self, decision: &'static str) {
         self.0.decided(decision);
+    }
+}
+
+impl BatchObserver for Counting {
+    fn batch(&self, records: usize, took: Duration, waiting: usize) {
+        self.0.audit_batch(records, took, waiting);
     }
 }

@@ -113,6 +113,9 @@ async fn what_happens_is_counted() {
         ("agentidp_db_query_duration_seconds_count", vec![("operation", "token_record_issue")], 2.0),
         ("agentidp_policy_decisions_total", vec![("decision", "error")], 0.0),
         ("agentidp_audit_write_failures_total", vec![], 0.0),
+        ("agentidp_audit_batch_size_sum", vec![], 3.0),
+        ("agentidp_audit_commit_duration_seconds_count", vec![], 3.0),
+        ("agentidp_audit_queue_depth", vec![], 0.0),
         ("agentidp_dependency_up", vec![("dependency", "database")], 1.0),
         ("agentidp_build_info", vec![("version", env!("CARGO_PKG_VERSION"))], 1.0),
     ] {
