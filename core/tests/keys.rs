@@ -10,10 +10,11 @@
 
 mod support;
 
+use agentidp_adapters::biscuit::RootKeyFactory;
 use agentidp_adapters::jwt::{KeyFactory, KeyRing, SealingKey};
 use agentidp_core::contract::tokens::claims;
 use agentidp_core::domain::audit::Action;
-use agentidp_core::domain::key::{KeyState, SigningAlgorithm, StoredKey};
+use agentidp_core::domain::key::{KeyState, KeyUse, SigningAlgorithm, StoredKey};
 use agentidp_core::ports::storage::KeyStore;
 use agentidp_core::ports::tokens::{TokenSigner, TokenVerifier};
 use agentidp_core::services::keys::{KeyService, KeyServiceError};
@@ -26,7 +27,8 @@ fn sealing() -> SealingKey {
 
 fn service(world: &World) -> KeyService {
     let maker = KeyFactory { algorithm: SigningAlgorithm::EdDsa, sealing: sealing() };
-    KeyService { keys: world.store.clone(), maker: Arc::new(maker), ambient: world.ambient.clone() }
+    let root_maker = Arc::new(RootKeyFactory { sealing: sealing() });
+    KeyService { keys: world.store.clone(), maker: Arc::new(maker), root_maker, ambient: world.ambient.clone() }
 }
 
 async fn stored(world: &World) -> Vec<StoredKey> {
@@ -34,7 +36,7 @@ async fn stored(world: &World) -> Vec<StoredKey> {
 }
 
 async fn ring(world: &World) -> KeyRing {
-    KeyRing::open(stored(world).await, &[sealing()], ISSUER, world.clock.clone()).unwrap()
+    KeyRing::open(&stored(world).await, &[sealing()], ISSUER, world.clock.clone()).unwrap()
 }
 
 /// What a server does every few seconds.
@@ -48,7 +50,7 @@ fn sign(ring: &KeyRing) -> String {
 
 /// Whether the ring signs with this key: then a ring of it alone reads the token.
 fn signs(ring: &KeyRing, world: &World, key: &StoredKey) -> bool {
-    let only = KeyRing::open(vec![key.clone()], &[sealing()], ISSUER, world.clock.clone()).unwrap();
+    let only = KeyRing::open(std::slice::from_ref(key), &[sealing()], ISSUER, world.clock.clone()).unwrap();
     only.read(&sign(ring)).is_some()
 }
 
@@ -59,14 +61,14 @@ async fn states(world: &World) -> Vec<KeyState> {
 #[tokio::test]
 async fn a_rotation_fails_no_verification() {
     let world = World::new().await;
-    let first = service(&world).rotate().await.unwrap();
+    let first = service(&world).rotate(KeyUse::Jwt).await.unwrap();
     assert_eq!(first.active_from, world.now(), "without another it signs at once");
     let ring = ring(&world).await;
     let early = sign(&ring);
     world.only_news().await;
 
     world.clock.advance(seconds(1));
-    let second = service(&world).rotate().await.unwrap();
+    let second = service(&world).rotate(KeyUse::Jwt).await.unwrap();
     let event = world.only_news().await;
     assert_eq!((event.action, text(&event, "kid")), (Action::KeyRotated, second.kid.as_str()));
     assert_eq!(text(&event, "activeFrom"), second.active_from.to_string());
@@ -94,7 +96,7 @@ async fn a_rotation_fails_no_verification() {
 #[tokio::test]
 async fn a_leaked_key_is_worth_nothing_any_more() {
     let world = World::new().await;
-    let leaked = service(&world).rotate().await.unwrap();
+    let leaked = service(&world).rotate(KeyUse::Jwt).await.unwrap();
     let ring = ring(&world).await;
     let token = sign(&ring);
     world.only_news().await;
@@ -120,8 +122,8 @@ async fn a_leaked_key_is_worth_nothing_any_more() {
 #[tokio::test]
 async fn the_key_before_a_leaked_one_signs_again() {
     let world = World::new().await;
-    let first = service(&world).rotate().await.unwrap();
-    let second = service(&world).rotate().await.unwrap();
+    let first = service(&world).rotate(KeyUse::Jwt).await.unwrap();
+    let second = service(&world).rotate(KeyUse::Jwt).await.unwrap();
     let ring = ring(&world).await;
     world.clock.advance(seconds(400));
     assert!(signs(&ring, &world, &second));
@@ -131,9 +133,29 @@ async fn the_key_before_a_leaked_one_signs_again() {
 }
 
 #[tokio::test]
+async fn the_keys_of_each_use_go_their_own_way() {
+    let world = World::new().await;
+    let (jwt, root) =
+        (service(&world).rotate(KeyUse::Jwt).await.unwrap(), service(&world).rotate(KeyUse::Biscuit).await.unwrap());
+    assert_eq!(root.active_from, world.now(), "no other root key signs");
+    assert_eq!((jwt.usage, root.usage), (KeyUse::Jwt, KeyUse::Biscuit));
+    assert!(!ring(&world).await.key_set().contains(&root.kid));
+    let news = world.news().await;
+    assert_eq!(news.iter().map(|event| text(event, "use")).collect::<Vec<_>>(), ["jwt", "biscuit"]);
+
+    world.clock.advance(seconds(1));
+    let spare = service(&world).revoke(&root.kid).await.unwrap().replacement.expect("no other root key signs");
+    assert_eq!((spare.usage, spare.active_from), (KeyUse::Biscuit, world.now()));
+    let keys = service(&world).list().await.unwrap();
+    let state = |wanted: &StoredKey| keys.iter().find(|(key, _)| key.kid == wanted.kid).map(|(_, state)| *state);
+    let found = [&jwt, &root, &spare].map(state);
+    assert_eq!(found, [KeyState::Signs, KeyState::Revoked, KeyState::Signs].map(Some));
+}
+
+#[tokio::test]
 async fn a_broken_database_leaves_the_keys_as_they_were() {
     let world = World::new().await;
     let unavailable = |error: &KeyServiceError| matches!(error, KeyServiceError::Unavailable(_));
-    let key = world.breaks_cleanly(async || service(&world).rotate().await, unavailable).await;
+    let key = world.breaks_cleanly(async || service(&world).rotate(KeyUse::Jwt).await, unavailable).await;
     world.breaks_cleanly(async || service(&world).revoke(&key.kid).await, unavailable).await;
 }

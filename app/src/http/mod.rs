@@ -10,6 +10,7 @@ pub mod dto;
 pub mod error;
 pub mod floor;
 pub mod form;
+pub mod grants;
 pub mod middleware;
 pub mod notes;
 pub mod openapi;

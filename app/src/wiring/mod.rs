@@ -7,7 +7,7 @@ mod observer;
 mod policy;
 
 pub use database::{open_current_store, open_store};
-pub use keys::{key_service, key_store, master_keys, must_fit};
+pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{Policy, Reload, ReloadError, prove_policy};
 
@@ -18,12 +18,12 @@ use crate::http::system::Documents;
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
-use agentidp_adapters::jwt::{KeyError, KeyRing};
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::{DEFAULT_CAPACITY, MemoryLimiter};
 use agentidp_adapters::metered::{Metered, MeteredPolicy, Observer};
 use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
+use agentidp_adapters::signing_keys::KeyError;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
@@ -39,6 +39,7 @@ use agentidp_core::services::clients::{ClientService, LegacyPresence};
 use agentidp_core::services::credentials::CredentialService;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::import::ImportService;
+use agentidp_core::services::presented::PresentedTokens;
 use agentidp_core::services::tokens::TokenService;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -129,7 +130,7 @@ pub struct Background {
     pub audit: Arc<AuditService>,
     pub legacy: Arc<LegacyPresence>,
     pub policy: Policy,
-    pub ring: Arc<KeyRing>,
+    pub rings: Rings,
     pub ambient: Ambient,
 }
 
@@ -156,7 +157,7 @@ impl Background {
     /// The database is away, or a new key does not open. Then the keys that are known stay.
     pub async fn refresh_keys(&self) -> Result<(), StartError> {
         let stored = KeyStore::list(self.store.as_ref()).await?;
-        Ok(self.ring.replace(&stored)?)
+        Ok(self.rings.replace(&stored)?)
     }
 
     /// Removes what has outlived its use: revocations, idempotency records, old events.
@@ -190,7 +191,7 @@ pub async fn build(
     let ambient = ambient();
     must_fit(&store, keys).await?;
     let policy = Policy::load(config, store.as_ref(), &ambient).await?;
-    let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &ambient).await?);
+    let rings = keys::key_rings(config, &store, keys, issuer, &ambient).await?;
     let metrics = Arc::new(Metrics::default());
     let observer: Arc<dyn Observer> = Arc::new(observer::Counting(Arc::clone(&metrics)));
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
@@ -203,10 +204,15 @@ pub async fn build(
     let legacy = Arc::new(LegacyPresence::default());
     legacy.refresh(store.as_ref(), &ambient).await?;
     let audit = Arc::new(AuditService::new(Arc::clone(&store) as _, ambient.clone(), config.audit.retention));
+    let presented = Arc::new(PresentedTokens {
+        tokens: Arc::clone(&store) as _,
+        verifier: Arc::clone(&rings.jwt) as _,
+        biscuits: Arc::clone(&rings.biscuits) as _,
+        clock: Arc::clone(&ambient.clock),
+    });
     let access = Arc::new(AccessService {
         agents: Arc::clone(&store) as _,
-        tokens: Arc::clone(&store) as _,
-        verifier: Arc::clone(&ring) as _,
+        presented: Arc::clone(&presented),
         policy: Arc::clone(&engine),
         audit: Arc::clone(&audit),
         ambient: ambient.clone(),
@@ -230,8 +236,9 @@ pub async fn build(
         credentials: CredentialService { credentials: Arc::clone(&store) as _, secrets, ambient: ambient.clone() },
         tokens: TokenService {
             tokens: Arc::clone(&store) as _,
-            signer: Arc::clone(&ring) as _,
-            verifier: Arc::clone(&ring) as _,
+            signer: Arc::clone(&rings.jwt) as _,
+            minter: Arc::clone(&rings.biscuits) as _,
+            presented,
             access: Arc::clone(&access),
             audit: Arc::clone(&audit),
             ambient: ambient.clone(),
@@ -245,7 +252,8 @@ pub async fn build(
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(DEFAULT_CAPACITY, Arc::clone(&ambient.clock))),
         policy: engine,
-        verifier: Arc::clone(&ring) as _,
+        verifier: Arc::clone(&rings.jwt) as _,
+        biscuits: Arc::clone(&rings.biscuits) as _,
         ambient: ambient.clone(),
         limits: Limits {
             requests: config.limits.requests,
@@ -259,7 +267,7 @@ pub async fn build(
         documents: Documents::new(issuer).map_err(StartError::Documents)?,
         metrics,
     };
-    let background = Background { store, audit, legacy, policy, ring, ambient };
+    let background = Background { store, audit, legacy, policy, rings, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 

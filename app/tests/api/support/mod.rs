@@ -1,6 +1,7 @@
 //! A server on a free port of the loopback, on a database of its own, and a client that speaks to it.
 
 mod attack;
+mod biscuit;
 mod client;
 mod database;
 pub mod document;
@@ -9,6 +10,7 @@ mod raw;
 pub mod walker;
 
 pub use attack::{UNKNOWN, agent_path};
+pub use biscuit::{attenuate, exchange_form};
 pub use client::{Answer, Call};
 pub use database::{Database, TestDatabase};
 pub use forge::{Forger, base64};
