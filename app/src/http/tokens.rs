@@ -34,16 +34,16 @@ impl TokensApi {
         call.limit(&caller).await?;
         let (tokens, access, context) = (&call.state.tokens, call.access(), &call.notes.context);
         let issued = match grant(&call.form)? {
-            Grant::ClientCredentials(wanted) => tokens.issue(caller, &credential, wanted, &access, context).await,
+            Grant::ClientCredentials(wanted) => {
+                tokens.issue(caller, &credential, wanted, &access, context).await.map(TokenResponse::from)
+            }
             Grant::Exchange(subject, wanted) => {
                 let exchanged = tokens.exchange(caller, &credential, &subject, wanted, &access, context).await;
-                return exchanged
-                    .map(|token| Answer::new(&TokenResponse::biscuit(token)))
-                    .map_err(|error| not_issued(call.operation, error));
+                exchanged.map(TokenResponse::biscuit)
             }
         };
         match issued {
-            Ok(token) => Ok(Answer::new(&TokenResponse::from(token))),
+            Ok(response) => Ok(Answer::new(&response)),
             Err(IssueError::CredentialExpired) => Err(call.client_failed(call.tried_basic()).await),
             Err(error) => Err(not_issued(call.operation, error)),
         }
