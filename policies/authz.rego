@@ -42,6 +42,7 @@ decision := no_rule if {
 	input.caller.tokenType == "client"
 } else := allow("revoke_tokens", "Every agent may revoke its own tokens.") if {
 	input.operation == "revokeToken"
+	not passes_nothing
 } else := no_rule if {
 	count(opening) == 0
 } else := refuse_for_scopes("missing_scope", scope_reason, helpful) if {
@@ -201,6 +202,12 @@ added_capabilities := {capability |
 beyond_caller if {
 	some capability in handed_out
 	not covered(capability, caller_capabilities)
+}
+
+# The checks of a Biscuit may leave none of its scopes: then it opens nothing at all.
+passes_nothing if {
+	input.caller.tokenType == "biscuit"
+	count(scopes) == 0
 }
 
 # A Biscuit is passed on to sub-agents. It never turns into lasting rights, not even an administrator's.

@@ -206,6 +206,13 @@ test_biscuit_hands_out_nothing if {
 	}
 }
 
+test_biscuit_that_passes_nothing_opens_nothing if {
+	every operation in ["revokeToken", "introspectToken", "listAgents"] {
+		decision := authz.decision with input as ask(operation, [], by_token("biscuit"))
+		decision.rule == "missing_scope"
+	}
+}
+
 test_biscuit_may_write_back if {
 	request := object.union(about("updateAgent", ["agents:write"], {}), by_token("biscuit"))
 	decision := authz.decision with input as object.union(request, asking(["data:read"]))

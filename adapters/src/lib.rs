@@ -1,6 +1,8 @@
-//! What the ports of `agentidp-core` are made of: one module per technology, none of which sees another.
+//! What the ports of `agentidp-core` are made of: one module per technology, none of which sees another. Two kinds of
+//! tokens share `signing_keys`.
 
 pub mod bcrypt_legacy;
+pub mod biscuit;
 pub mod digest;
 pub mod jwt;
 pub mod master_key;
@@ -8,5 +10,6 @@ pub mod memory;
 pub mod metered;
 pub mod rego;
 pub mod secret_router;
+pub mod signing_keys;
 pub mod sql;
 pub mod table;

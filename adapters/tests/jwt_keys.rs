@@ -32,7 +32,7 @@ fn key(clock: &HandClock, after: Duration) -> StoredKey {
 }
 
 fn ring(keys: Vec<StoredKey>, clock: &Arc<HandClock>) -> KeyRing {
-    KeyRing::open(keys, &[sealing(1)], ISSUER, clock.clone()).unwrap()
+    KeyRing::open(&keys, &[sealing(1)], ISSUER, clock.clone()).unwrap()
 }
 
 fn sign(ring: &KeyRing) -> String {
@@ -134,7 +134,7 @@ fn a_key_does_not_open_under_another_master_key() {
     let clock = Arc::new(HandClock::default());
     let row = key(&clock, Duration::ZERO);
     let open = |row: &StoredKey, sealing: SealingKey| {
-        KeyRing::open(vec![row.clone()], &[sealing], ISSUER, clock.clone()).unwrap_err()
+        KeyRing::open(std::slice::from_ref(row), &[sealing], ISSUER, clock.clone()).unwrap_err()
     };
     let unknown = open(&row, sealing(2));
     assert!(matches!(unknown, KeyError::UnknownMasterKey { .. }));
@@ -143,9 +143,12 @@ fn a_key_does_not_open_under_another_master_key() {
     assert!(matches!(wrong, KeyError::DoesNotOpen { .. }));
     assert!(wrong.to_string().contains(&row.kid) && wrong.to_string().contains("restore the row"));
     let both = [sealing(2), sealing(1)];
-    assert!(KeyRing::open(vec![row.clone()], &both, ISSUER, clock.clone()).is_ok(), "the previous key is read");
+    assert!(
+        KeyRing::open(std::slice::from_ref(&row), &both, ISSUER, clock.clone()).is_ok(),
+        "the previous key is read"
+    );
     let dead = revoked(&row, clock.now());
-    assert!(KeyRing::open(vec![dead], &[sealing(2)], ISSUER, clock.clone()).is_ok(), "a revoked key need not open");
+    assert!(KeyRing::open(&[dead], &[sealing(2)], ISSUER, clock.clone()).is_ok(), "a revoked key need not open");
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn an_altered_row_does_not_open() {
     for place in [0, 11, 12, 40, row.sealed_private.len() - 1] {
         let mut altered = row.clone();
         altered.sealed_private[place] ^= 1;
-        assert!(KeyRing::open(vec![altered], &[sealing(1)], ISSUER, clock.clone()).is_err(), "byte {place}");
+        assert!(KeyRing::open(&[altered], &[sealing(1)], ISSUER, clock.clone()).is_err(), "byte {place}");
     }
     for altered in [
         StoredKey { sealed_private: other.sealed_private.clone(), ..row.clone() },
@@ -165,7 +168,7 @@ fn an_altered_row_does_not_open() {
         StoredKey { sealed_private: vec![], ..row.clone() },
         StoredKey { sealed_private: row.sealed_private[..20].to_vec(), ..row.clone() },
     ] {
-        assert!(KeyRing::open(vec![altered], &[sealing(1)], ISSUER, clock.clone()).is_err());
+        assert!(KeyRing::open(&[altered], &[sealing(1)], ISSUER, clock.clone()).is_err());
     }
 }
 
@@ -185,7 +188,7 @@ fn resealing_moves_a_key_to_the_new_master_key() {
     let token = sign(&ring(vec![row.clone()], &clock));
     let moved = reseal(&row, &[sealing(2), sealing(1)], &sealing(2)).unwrap();
     assert_eq!(moved.master_key_id, sealing(2).key_id());
-    let ring = KeyRing::open(vec![moved], &[sealing(2)], ISSUER, clock.clone()).unwrap();
+    let ring = KeyRing::open(&[moved], &[sealing(2)], ISSUER, clock.clone()).unwrap();
     assert!(ring.read(&token).is_some());
     assert!(reseal(&row, &[sealing(2)], &sealing(2)).is_err());
 }

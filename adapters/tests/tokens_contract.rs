@@ -30,7 +30,7 @@ fn sealing() -> SealingKey {
 fn parties(algorithm: SigningAlgorithm) -> Parties {
     let ring = |issuer: &str, number| {
         let clock = Arc::new(HandClock::default());
-        Arc::new(KeyRing::open(vec![key(algorithm, number)], &[sealing()], issuer, clock).unwrap())
+        Arc::new(KeyRing::open(&[key(algorithm, number)], &[sealing()], issuer, clock).unwrap())
     };
     let ours = ring(ISSUER, 0);
     Parties {

@@ -36,8 +36,16 @@ const API: [&str; 14] = [
 ];
 
 /// The operations that are open to everybody.
-const PUBLIC: [&str; 7] =
-    ["getHealth", "getLiveness", "getReadiness", "getMetrics", "getKeySet", "getServerMetadata", "getOpenApiDocument"];
+const PUBLIC: [&str; 8] = [
+    "getHealth",
+    "getLiveness",
+    "getReadiness",
+    "getMetrics",
+    "getKeySet",
+    "getBiscuitKeys",
+    "getServerMetadata",
+    "getOpenApiDocument",
+];
 
 /// Needs no scope: the policy decides by the agent's capabilities.
 const WITHOUT_SCOPE: &str = "issueToken";

@@ -18,6 +18,7 @@ use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::policy::Owners;
 use agentidp_core::ports::storage::{AuditLog, StoreError};
 use agentidp_core::services::tally::{Kind, Tally};
+use agentidp_core::services::tokens::Question;
 use std::sync::Arc;
 use std::time::Duration;
 use support::{World, context, millis, page, seconds, text};
@@ -167,7 +168,7 @@ async fn introspections_are_counted_by_caller_and_subject() {
     let by = world.allowed(&world.caller(&own, None).await, "introspectToken", None).await;
     for _ in 0..3 {
         for token in &tokens {
-            world.tokens().introspect(&by, token).await.unwrap();
+            world.tokens().introspect(&by, token, Question::default()).await.unwrap();
         }
     }
     let abouts: Vec<_> = world.news().await.iter().map(|event| event.agent_id.unwrap()).collect();

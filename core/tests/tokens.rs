@@ -17,7 +17,7 @@ use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::policy::{Decision, Owners, Refusal};
 use agentidp_core::ports::storage::StoreError;
 use agentidp_core::services::access::AccessError;
-use agentidp_core::services::tokens::{IssueError, RevokeError, TokenRequest, TokenService};
+use agentidp_core::services::tokens::{IntrospectError, IssueError, Question, RevokeError, TokenRequest, TokenService};
 use std::sync::Arc;
 use support::doubles::{NoKey, Says, allowed, refused};
 use support::services::is_by;
@@ -236,7 +236,7 @@ async fn introspection_reaches_as_far_as_the_decision() {
             // One of a kind in a minute is written; this one is to be read.
             world.clock.advance(seconds(60));
             world.news().await;
-            let found = world.tokens().introspect(&by, token).await.unwrap();
+            let found = world.tokens().introspect(&by, token, Question::default()).await.unwrap();
             assert_eq!(found, expected.then(|| world.claims(token)));
             let event = world.only_news().await;
             assert_eq!(event.action, Action::TokenIntrospected);
@@ -245,14 +245,14 @@ async fn introspection_reaches_as_far_as_the_decision() {
             assert_eq!(event.reason.as_deref(), (!expected).then_some("inactive"));
             assert_eq!(event.metadata.get("tokenId").is_some(), expected);
         }
-        assert_eq!(world.tokens().introspect(&by, "no token").await.unwrap(), None);
+        assert_eq!(world.tokens().introspect(&by, "no token", Question::default()).await.unwrap(), None);
     }
     let by = world.allowed(&caller, "introspectToken", None).await;
     world.clock.advance(seconds(3600));
-    assert_eq!(world.tokens().introspect(&by, &tokens[0]).await.unwrap(), None, "it has expired");
+    assert_eq!(world.tokens().introspect(&by, &tokens[0], Question::default()).await.unwrap(), None, "it has expired");
     world.store.break_after(0);
-    let unknown = world.tokens().introspect(&by, &tokens[0]).await;
-    assert!(matches!(unknown, Err(StoreError::Unavailable(_))), "not known is not inactive: {unknown:?}");
+    let unknown = world.tokens().introspect(&by, &tokens[0], Question::default()).await;
+    assert!(matches!(unknown, Err(IntrospectError::Unavailable(_))), "not known is not inactive: {unknown:?}");
 }
 
 #[tokio::test]

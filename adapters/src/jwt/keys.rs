@@ -1,9 +1,9 @@
-//! A signing key: made, stored and opened.
+//! A signing key of JWTs: made, and parsed.
 
 use super::public::PublicKey;
-use super::seal::{self, SealingKey};
 use super::signed::SignedTokens;
-use agentidp_core::domain::key::{SigningAlgorithm, StoredKey};
+use crate::signing_keys::{self, KeyError, SealingKey};
+use agentidp_core::domain::key::{KeyUse, SigningAlgorithm, StoredKey};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::tokens::{KeyMaker, MakeKeyError};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -14,30 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::Serialize;
-use std::sync::Arc;
 use zeroize::Zeroizing;
-
-/// A signing key cannot be made or used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    #[error(
-        "signing key `{kid}` is sealed under the master key `{master_key_id}`, which is not configured; \
-         give that key as MASTER_KEY or MASTER_KEY_PREVIOUS"
-    )]
-    UnknownMasterKey { kid: String, master_key_id: String },
-    #[error(
-        "signing key `{kid}` does not open under the master key `{master_key_id}`, so its row was altered; \
-         restore the row from a backup"
-    )]
-    DoesNotOpen { kid: String, master_key_id: String },
-    #[error(
-        "signing key `{kid}` holds another private key than its name and algorithm say; \
-         restore the row from a backup"
-    )]
-    Mismatch { kid: String },
-    #[error("the cryptographic library failed: {0}")]
-    Cryptography(&'static str),
-}
 
 /// The private half, parsed.
 pub enum PrivateKey {
@@ -60,15 +37,6 @@ pub struct Material {
     pub signed: SignedTokens,
 }
 
-/// A key in memory.
-#[derive(Clone)]
-pub struct OpenKey {
-    pub material: Arc<Material>,
-    created_at: Timestamp,
-    active_from: Timestamp,
-    revoked_at: Option<Timestamp>,
-}
-
 #[derive(Serialize)]
 struct Header<'a> {
     alg: &'static str,
@@ -87,10 +55,11 @@ pub fn generate(
     active_from: Timestamp,
 ) -> Result<StoredKey, KeyError> {
     let pkcs8 = generate_pkcs8(algorithm).ok_or(KeyError::Cryptography("no key could be made"))?;
-    let material = Material::parse(algorithm, &pkcs8).ok_or(KeyError::Cryptography("a new key does not parse"))?;
+    let material = Material::of(algorithm, &pkcs8).ok_or(KeyError::Cryptography("a new key does not parse"))?;
     let sealed_private = sealing.seal(&material.kid, algorithm, &pkcs8)?;
     Ok(StoredKey {
         kid: material.kid,
+        usage: KeyUse::Jwt,
         algorithm,
         public_jwk: material.jwk,
         sealed_private,
@@ -131,8 +100,16 @@ fn generate_pkcs8(algorithm: SigningAlgorithm) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(bytes))
 }
 
+impl signing_keys::Material for Material {
+    const USAGE: KeyUse = KeyUse::Jwt;
+
+    fn parse(row: &StoredKey, private: &[u8]) -> Option<Self> {
+        Self::of(row.algorithm, private).filter(|material| material.kid == row.kid)
+    }
+}
+
 impl Material {
-    fn parse(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Option<Self> {
+    fn of(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Option<Self> {
         let (private, (public, decoding)) = match algorithm {
             SigningAlgorithm::Es256 => {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok()?;
@@ -162,51 +139,5 @@ impl Material {
             public: decoding,
             signed: SignedTokens::default(),
         })
-    }
-}
-
-impl OpenKey {
-    /// Opens a stored key. Its public half is taken from the private one: the row's own is not trusted.
-    pub fn open(row: &StoredKey, sealing: &[SealingKey]) -> Result<Self, KeyError> {
-        let pkcs8 = seal::open(row, sealing)?;
-        let material = Material::parse(row.algorithm, &pkcs8)
-            .filter(|material| material.kid == row.kid)
-            .ok_or_else(|| KeyError::Mismatch { kid: row.kid.clone() })?;
-        Ok(Self {
-            material: Arc::new(material),
-            created_at: row.created_at,
-            active_from: row.active_from,
-            revoked_at: row.revoked_at,
-        })
-    }
-
-    /// This key with the dates of `row`, if that is the same key: a `kid` is a digest of the key.
-    pub fn with_dates_of(&self, row: &StoredKey) -> Option<Self> {
-        (self.material.kid == row.kid && self.material.algorithm == row.algorithm).then(|| Self {
-            material: Arc::clone(&self.material),
-            created_at: row.created_at,
-            active_from: row.active_from,
-            revoked_at: row.revoked_at,
-        })
-    }
-
-    /// This key as one of `rows` has it.
-    pub fn as_stored_in(&self, rows: &[&StoredKey]) -> Option<Self> {
-        rows.iter().find_map(|row| self.with_dates_of(row))
-    }
-
-    /// Whether it verifies at `now`.
-    pub fn verifies(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none_or(|at| at > now)
-    }
-
-    /// Whether it signs at `now`, unless a newer one does.
-    pub fn signs(&self, now: Timestamp) -> bool {
-        self.active_from <= now && self.verifies(now)
-    }
-
-    /// By what a newer key is told from an older one.
-    pub fn age(&self) -> (Timestamp, Timestamp, &str) {
-        (self.active_from, self.created_at, &self.material.kid)
     }
 }

@@ -14,14 +14,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 impl TokenSigner for KeyRing {
     fn sign(&self, claims: &Claims) -> Result<TokenText, SignError> {
         let wrong = |what: &str| SignError(what.to_owned());
-        let now = self.clock.now();
-        let keys = self.keys.load();
-        let key = keys.iter().find(|key| key.signs(now)).ok_or_else(|| wrong("no signing key is active"))?;
+        let key = self.keys.signing().ok_or_else(|| wrong("no signing key is active"))?;
         let json = claims::write(claims).ok_or_else(|| wrong("the claims cannot be written"))?;
         // What this ring would not read is not issued.
         claims::read(&json, &self.issuer).ok_or_else(|| wrong("the claims are not those of a token"))?;
-        let mut token = format!("{}.{}", key.material.header, URL_SAFE_NO_PAD.encode(json));
-        let signature = sign(&key.material.private, token.as_bytes()).ok_or_else(|| wrong("the key does not sign"))?;
+        let mut token = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(json));
+        let signature = sign(&key.private, token.as_bytes()).ok_or_else(|| wrong("the key does not sign"))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         if token.len() > MAX_TOKEN_BYTES { Err(wrong("the token is too long")) } else { Ok(TokenText(token)) }

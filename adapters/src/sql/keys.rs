@@ -28,7 +28,7 @@ impl KeyStore for SqlStore {
         self.within(async {
             let tx = self.begin().await?;
             dialect::lock_name(&tx, "first signing key").await?;
-            if Entity::find().limit(1).one(&tx).await?.is_some() {
+            if Entity::find().filter(Column::Usage.eq(key.usage.as_str())).limit(1).one(&tx).await?.is_some() {
                 return Ok(false);
             }
             add(&tx, key).await?;
@@ -52,7 +52,7 @@ impl KeyStore for SqlStore {
             let tx = self.begin().await?;
             dialect::lock_name(&tx, CHANGE).await?;
             let keys = every(&tx).await?;
-            if newest(&keys, event.timestamp).is_none_or(|newest| newest.kid != after) {
+            if newest(&keys, key.usage, event.timestamp).is_none_or(|newest| newest.kid != after) {
                 return Ok(false);
             }
             add(&tx, key).await?;
@@ -76,7 +76,8 @@ impl KeyStore for SqlStore {
             revoke.filter(Column::Kid.eq(kid)).exec(&tx).await?;
             // Clocks of others may be ahead: what they revoked signs no more, whatever their time was.
             keys.iter_mut().for_each(|key| key.revoked_at = key.revoked_at.map(|at| at.min(now)));
-            let one_signs = keys.iter().any(|key| key.state(&keys, now) == KeyState::Signs);
+            let signs = |key: &StoredKey| key.usage == spare.key.usage && key.state(&keys, now) == KeyState::Signs;
+            let one_signs = keys.iter().any(signs);
             if !one_signs {
                 add(&tx, &spare.key).await?;
                 journal::write(&tx, &spare.event).await?;
@@ -171,6 +172,7 @@ fn read(model: Model) -> Result<StoredKey, StoreError> {
     let row = Row::of("signing_keys", &model.kid);
     Ok(StoredKey {
         algorithm: row.parse("algorithm", &model.algorithm)?,
+        usage: row.parse("usage", &model.usage)?,
         kid: model.kid,
         public_jwk: model.public_jwk,
         sealed_private: model.sealed_private,
@@ -184,6 +186,7 @@ fn read(model: Model) -> Result<StoredKey, StoreError> {
 fn new(key: &StoredKey) -> ActiveModel {
     ActiveModel {
         kid: Set(key.kid.clone()),
+        usage: Set(key.usage.to_string()),
         algorithm: Set(key.algorithm.to_string()),
         public_jwk: Set(key.public_jwk.clone()),
         sealed_private: Set(key.sealed_private.clone()),

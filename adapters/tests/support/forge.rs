@@ -43,7 +43,7 @@ impl Forger {
         let start = Timestamp::from_unix_millis(super::support::START_MILLIS);
         let row = generate(algorithm, &sealing, start, start).unwrap();
         let clock = Arc::new(super::support::HandClock::default());
-        let ring = KeyRing::open(vec![row.clone()], &[sealing], ISSUER, clock).unwrap();
+        let ring = KeyRing::open(std::slice::from_ref(&row), &[sealing], ISSUER, clock).unwrap();
         let pkcs8 = unseal(&row);
         Self { ring, row, pkcs8 }
     }

@@ -1,9 +1,9 @@
-//! `agentidp keys list|rotate|revoke`: which keys sign tokens.
+//! `agentidp keys list|rotate|revoke`: which keys sign JWTs and Biscuits.
 
 use super::{CommandError, output, tool_config};
 use crate::config::Source;
 use crate::wiring::{self, StartError};
-use agentidp_core::domain::key::{KeyState, StoredKey};
+use agentidp_core::domain::key::{KeyState, KeyUse, StoredKey};
 use agentidp_core::services::keys::{KeyService, list};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -16,8 +16,9 @@ pub enum KeysCommand {
     /// `revoked` is worth nothing.
     #[command(after_help = "Example:\n  agentidp keys list --json")]
     List(List),
-    /// Make a new signing key
+    /// Make new signing keys
     ///
+    /// One for JWTs and one for Biscuits, unless `--use` names one of them.
     /// It is published at once and signs after 305 seconds, when every key set that somebody keeps has been fetched
     /// anew. The key before it goes on to verify until its last token is over. Servers do this themselves every
     /// KEY_ROTATION_DAYS.
@@ -39,7 +40,10 @@ pub struct List {
 
 #[derive(Debug, Args)]
 pub struct Rotate {
-    /// Print the new key as JSON
+    /// What the new key signs: `jwt` or `biscuit`; both if it is not given
+    #[arg(long = "use", value_name = "USE")]
+    usage: Option<KeyUse>,
+    /// Print one JSON object a line
     #[arg(long)]
     json: bool,
 }
@@ -76,7 +80,7 @@ async fn service(source: &Source) -> Result<KeyService, CommandError> {
 
 fn to_json(key: &StoredKey, state: KeyState) -> Value {
     json!({
-        "kid": key.kid, "algorithm": key.algorithm.as_str(), "state": state.as_str(),
+        "kid": key.kid, "use": key.usage.as_str(), "algorithm": key.algorithm.as_str(), "state": state.as_str(),
         "createdAt": key.created_at.to_string(), "activeFrom": key.active_from.to_string(),
         "revokedAt": key.revoked_at.map(|at| at.to_string()),
     })
@@ -88,7 +92,7 @@ fn to_text(key: &StoredKey, state: KeyState) -> String {
         (KeyState::Published, _) => format!("signs from {}", key.active_from),
         _ => format!("from {}", key.active_from),
     };
-    format!("{}  {}  {state:<9}  {since}", key.kid, key.algorithm)
+    format!("{:<43}  {:<7}  {}  {state:<9}  {since}", key.kid, key.usage, key.algorithm)
 }
 
 impl List {
@@ -108,9 +112,13 @@ impl List {
 
 impl Rotate {
     async fn run(self, source: &Source) -> Result<(), CommandError> {
-        let key = service(source).await?.rotate().await.map_err(CommandError::failed)?;
-        let state = if key.active_from > key.created_at { KeyState::Published } else { KeyState::Signs };
-        if self.json { output::json(&to_json(&key, state)) } else { output::line(&to_text(&key, state)) }
+        let service = service(source).await?;
+        for usage in KeyUse::ALL.iter().copied().filter(|usage| self.usage.is_none_or(|wanted| wanted == *usage)) {
+            let key = service.rotate(usage).await.map_err(CommandError::failed)?;
+            let state = if key.active_from > key.created_at { KeyState::Published } else { KeyState::Signs };
+            if self.json { output::json(&to_json(&key, state)) } else { output::line(&to_text(&key, state)) }?;
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use agentidp_core::domain::caller::Caller;
 use agentidp_core::domain::rate::PerMinute;
 use agentidp_core::ports::policy::{PolicyRequest, Refusal};
 use agentidp_core::services::access::{
-    AccessError, AccessRequest, AuthenticationError, Authorized as Decided, Denial, Target,
+    AccessError, AccessRequest, AuthenticationError, Authorized as Decided, Call, Denial, Target,
 };
 use poem::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use poem::{Request, RequestBody};
@@ -46,7 +46,7 @@ fn bearer_scheme() -> MetaSecurityScheme {
         name: None,
         key_in: None,
         scheme: Some("bearer"),
-        bearer_format: Some("JWT"),
+        bearer_format: Some("JWT or Biscuit"),
         flows: None,
         openid_connect_url: None,
     }
@@ -60,14 +60,16 @@ async fn authorize(request: &Request) -> Result<Decided, Failure> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token,
         _ => return Err(Failure::unauthorized(Challenge::Bearer)),
     };
-    let caller = bearer(&state, token, &notes).await?;
+    let target = target(request, operation);
+    let call = Call { operation: operation.id, target: target.as_ref().and_then(|target| target.id) };
+    let caller = bearer(&state, token, &call, &notes).await?;
     limit(&state, &notes, &caller, "requests", state.limits.requests).await?;
     let body = json_body(request, operation)?;
     let access = AccessRequest {
         operation: operation.id,
         method: operation.method,
         path: operation.path,
-        target: target(request, operation),
+        target,
         body: body.as_ref().map(policy_request).unwrap_or_default(),
     };
     state.access.authorize(caller, &access, &notes.context).await.map_err(|error| refused(operation, error))
@@ -106,13 +108,14 @@ pub fn authorization(request: &Request) -> Result<Option<(&str, &str)>, Failure>
     Ok(text.map(|text| text.split_once(' ').map_or((text, ""), |(scheme, rest)| (scheme, rest.trim_matches(' ')))))
 }
 
-/// The caller that holds `token`.
+/// The caller that holds `token`, with the rights that it has for `call`.
 ///
 /// # Errors
 /// 401, or 503 if nothing is known.
-pub async fn bearer(state: &AppState, token: &str, notes: &Notes) -> Result<Caller, Failure> {
-    let caller = state.access.authenticate(token, &notes.context).await.map_err(|error| match error {
+pub async fn bearer(state: &AppState, token: &str, call: &Call, notes: &Notes) -> Result<Caller, Failure> {
+    let caller = state.access.authenticate(token, call, &notes.context).await.map_err(|error| match error {
         AuthenticationError::InvalidToken => Failure::unauthorized(Challenge::InvalidToken),
+        AuthenticationError::Undecided(cause) => Failure::unavailable(cause),
         AuthenticationError::Unavailable(cause) => Failure::unavailable(cause),
     })?;
     let _ = notes.client.set(caller.agent.id);

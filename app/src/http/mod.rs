@@ -11,6 +11,7 @@ pub mod error;
 pub mod floor;
 pub mod form;
 pub mod gate;
+pub mod grants;
 pub mod middleware;
 pub mod notes;
 pub mod openapi;

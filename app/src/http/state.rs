@@ -4,6 +4,7 @@ use super::floor::FailureFloor;
 use super::system::Documents;
 use crate::telemetry::metrics::Metrics;
 use agentidp_core::domain::rate::PerMinute;
+use agentidp_core::ports::biscuits::BiscuitReader;
 use agentidp_core::ports::limits::RateLimiter;
 use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::storage::IdempotencyStore;
@@ -32,6 +33,7 @@ pub struct AppState {
     pub limiter: Arc<dyn RateLimiter>,
     pub policy: Arc<dyn PolicyEngine>,
     pub verifier: Arc<dyn TokenVerifier>,
+    pub biscuits: Arc<dyn BiscuitReader>,
     pub ambient: Ambient,
     pub limits: Limits,
     pub floor: FailureFloor,

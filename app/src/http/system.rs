@@ -1,6 +1,7 @@
 //! What is open to everybody: health, metrics, key set, metadata, the OpenAPI document and its viewer.
 
 use super::error::Failure;
+use super::grants::{CLIENT_CREDENTIALS, TOKEN_EXCHANGE};
 use super::middleware::request_id::untrusted_forwarding;
 use super::openapi::{self, viewer::Viewer};
 use super::state::AppState;
@@ -49,6 +50,7 @@ pub fn routes(route: Route) -> Route {
         .at("/health/live", get(live))
         .at("/health/ready", get(ready))
         .at("/.well-known/jwks.json", get(jwks))
+        .at("/.well-known/biscuit-keys", get(biscuit_keys))
         .at("/.well-known/oauth-authorization-server", get(authorization_server))
         .at("/openapi.json", get(openapi_json))
         .at("/docs", get(docs))
@@ -71,7 +73,7 @@ fn metadata(issuer: &str) -> Value {
         "service_documentation": format!("{issuer}/docs"),
         "scopes_supported": MANAGEMENT_SCOPES,
         "response_types_supported": [],
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": [CLIENT_CREDENTIALS, TOKEN_EXCHANGE],
         "token_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
@@ -83,11 +85,20 @@ fn json_text(text: impl Into<Bytes>) -> Response {
 }
 
 /// A key set may be kept for five minutes; a new key is published at least that long before it signs.
-#[handler]
-fn jwks(Data(state): Data<&Arc<AppState>>) -> Response {
-    let mut response = json_text(state.verifier.key_set());
+fn key_set(text: String) -> Response {
+    let mut response = json_text(text);
     response.headers_mut().insert(CACHE_CONTROL, http::HeaderValue::from_static("public, max-age=300"));
     response
+}
+
+#[handler]
+fn jwks(Data(state): Data<&Arc<AppState>>) -> Response {
+    key_set(state.verifier.key_set())
+}
+
+#[handler]
+fn biscuit_keys(Data(state): Data<&Arc<AppState>>) -> Response {
+    key_set(state.biscuits.key_set())
 }
 
 #[handler]

@@ -1,34 +1,29 @@
-//! The OAuth endpoints: token (RFC 6749 §4.4), introspection (RFC 7662), revocation (RFC 7009).
+//! The OAuth endpoints: token (RFC 6749 §4.4, RFC 8693), introspection (RFC 7662), revocation (RFC 7009).
 
 use super::answer::Answer;
 use super::auth::{bearer, limit, operation, refused, state};
 use super::dto::token::{IntrospectionResponse, TokenResponse};
 use super::error::{Challenge, Code, Failure};
 use super::form::{Form, Presented, invalid_client, presented};
+use super::grants::{Grant, grant, not_issued, question};
 use super::notes::Notes;
 use super::operations::{Access, Operation};
 use super::state::AppState;
 use agentidp_core::domain::caller::Caller;
 use agentidp_core::domain::credential::Credential;
 use agentidp_core::domain::rate::RateDecision;
-use agentidp_core::domain::scope::ScopeSet;
 use agentidp_core::ports::policy::PolicyRequest;
-use agentidp_core::services::access::{AccessError, AccessRequest, Authorized};
+use agentidp_core::services::access::{self, AccessRequest, Authorized};
 use agentidp_core::services::clients::ClientError;
-use agentidp_core::services::tokens::{IssueError, RevokeError, TokenRequest};
+use agentidp_core::services::tokens::{IssueError, RevokeError};
 use autometrics::autometrics;
 use poem::Request;
 use poem_openapi::OpenApi;
 use std::sync::Arc;
 use tokio::time::Instant;
-use url::Url;
 
 /// Handlers of tokens.
 pub struct TokensApi;
-
-/// Most resource indicators of a request, and the longest: a token must fit into the headers of a request.
-const MAX_RESOURCES: usize = 8;
-const MAX_RESOURCE_LENGTH: usize = 256;
 
 #[OpenApi]
 impl TokensApi {
@@ -39,10 +34,18 @@ impl TokensApi {
         let call = Call::of(request).await?;
         let (caller, credential) = call.client().await?;
         call.limit(&caller).await?;
-        let wanted = token_request(&call.form)?;
-        let issued = call.state.tokens.issue(caller, &credential, wanted, &call.access(), &call.notes.context).await;
+        let (tokens, access, context) = (&call.state.tokens, call.access(), &call.notes.context);
+        let issued = match grant(&call.form)? {
+            Grant::ClientCredentials(wanted) => {
+                tokens.issue(caller, &credential, wanted, &access, context).await.map(TokenResponse::from)
+            }
+            Grant::Exchange(subject, wanted) => {
+                let exchanged = tokens.exchange(caller, &credential, &subject, wanted, &access, context).await;
+                exchanged.map(TokenResponse::biscuit)
+            }
+        };
         match issued {
-            Ok(token) => Ok(Answer::new(&TokenResponse::from(token))),
+            Ok(response) => Ok(Answer::new(&response)),
             Err(IssueError::CredentialExpired) => Err(call.client_failed(call.tried_basic()).await),
             Err(error) => Err(not_issued(call.operation, error)),
         }
@@ -56,8 +59,8 @@ impl TokensApi {
         let caller = call.caller().await?;
         call.limit(&caller).await?;
         let by = call.authorize(caller).await?;
-        let token = call.form.required("token")?;
-        let claims = call.state.tokens.introspect(&by, token).await.map_err(Failure::unavailable)?;
+        let (token, question) = (call.form.required("token")?, question(&call.form)?);
+        let claims = call.state.tokens.introspect(&by, token, question).await.map_err(Failure::unavailable)?;
         Ok(Answer::new(&IntrospectionResponse::from(claims)))
     }
 
@@ -175,10 +178,13 @@ impl Call {
                 self.state.clients.note_use(&credential).await.map_err(Failure::unavailable)?;
                 Ok(caller)
             }
-            Ok(Presented::Bearer(token)) => match bearer(&self.state, token, &self.notes).await {
-                Err(failure) if failure.code == Code::Unauthorized => Err(self.count_failure(failure).await),
-                other => other,
-            },
+            Ok(Presented::Bearer(token)) => {
+                let asked = access::Call { operation: self.operation.id, target: None };
+                match bearer(&self.state, token, &asked, &self.notes).await {
+                    Err(failure) if failure.code == Code::Unauthorized => Err(self.count_failure(failure).await),
+                    other => other,
+                }
+            }
             Err(failure) => Err(self.not_presented(failure).await),
         }
     }
@@ -249,45 +255,4 @@ impl Call {
     fn tried_basic(&self) -> bool {
         matches!(self.presented, Ok(Presented::Client { basic: true, .. }))
     }
-}
-
-/// What a token that is not issued answers; an expired credential is a failed authentication and no case of this.
-fn not_issued(operation: &Operation, error: IssueError) -> Failure {
-    match error {
-        IssueError::InvalidScope => {
-            Failure::new(Code::InvalidScope, "a scope is not within the agent's capabilities, or there is none to give")
-        }
-        IssueError::InvalidTarget => {
-            Failure::new(Code::InvalidTarget, "a token for this issuer is for no other resource")
-        }
-        IssueError::CredentialExpired => invalid_client(false),
-        IssueError::QuotaExceeded => Failure::new(Code::QuotaExceeded, "the tokens of this month are used up"),
-        IssueError::Access(AccessError::Denied(denial)) => Failure::new(Code::UnauthorizedClient, denial.reason),
-        IssueError::Access(error) => refused(operation, error),
-        IssueError::Sign(cause) => {
-            Failure { cause: Some(cause.into()), ..Failure::new(Code::Internal, "no token can be signed") }
-        }
-        IssueError::Unavailable(cause) => Failure::unavailable(cause),
-    }
-}
-
-/// What the form asks for.
-fn token_request(form: &Form) -> Result<TokenRequest, Failure> {
-    if form.required("grant_type")? != "client_credentials" {
-        return Err(Failure::new(Code::UnsupportedGrantType, "the grant types are: `client_credentials`"));
-    }
-    let scopes = form.get("scope").map(ScopeSet::parse).transpose();
-    let scopes = scopes.map_err(|error| Failure::new(Code::InvalidScope, error.0))?;
-    let given = form.all("resource");
-    let resources: Vec<String> = given.iter().filter(|text| !text.is_empty()).cloned().collect();
-    if given.len() > MAX_RESOURCES || !resources.iter().all(|text| is_resource(text)) {
-        return Err(Failure::new(Code::InvalidTarget, "a `resource` is an absolute URI without a fragment"));
-    }
-    Ok(TokenRequest { scopes, resources })
-}
-
-/// Whether `text` is a resource indicator. The parser alone would mend white space, which no URI holds.
-fn is_resource(text: &str) -> bool {
-    let written_plainly = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    text.len() <= MAX_RESOURCE_LENGTH && written_plainly && Url::parse(text).is_ok()
 }

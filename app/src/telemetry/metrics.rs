@@ -171,7 +171,7 @@ impl Default for Metrics {
             signing_key_age: add(
                 r,
                 "signing_key_age_seconds",
-                "How long ago the key was made that signs, as of the last look at the keys",
+                "How long ago the key was made that signs, the older of the two uses, as of the last look at the keys",
                 Gauge::default(),
             ),
             registry,

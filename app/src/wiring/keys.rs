@@ -2,10 +2,12 @@
 
 use super::{StartError, ambient, file_error, make_folder};
 use crate::config::{Config, MasterKeySource};
-use agentidp_adapters::jwt::{self, KeyFactory, KeyRing, SealingKey};
+use agentidp_adapters::biscuit::{self, BiscuitRing, RootKeyFactory};
+use agentidp_adapters::jwt::{self, KeyFactory, KeyRing};
 use agentidp_adapters::master_key::{MasterKey, MasterKeys};
+use agentidp_adapters::signing_keys::{self, KeyError, SealingKey};
 use agentidp_adapters::sql::SqlStore;
-use agentidp_core::domain::key::StoredKey;
+use agentidp_core::domain::key::{KeyUse, StoredKey};
 use agentidp_core::ports::storage::KeyStore;
 use agentidp_core::services::Ambient;
 use agentidp_core::services::keys::KeyService;
@@ -84,7 +86,8 @@ fn sealing(key: &MasterKey) -> SealingKey {
 /// The use-cases of signing keys.
 pub fn key_service(config: &Config, store: &Arc<SqlStore>, keys: &MasterKeys, ambient: Ambient) -> KeyService {
     let maker = KeyFactory { algorithm: config.tokens.algorithm, sealing: sealing(&keys.current) };
-    KeyService { keys: Arc::clone(store) as _, maker: Arc::new(maker), ambient }
+    let root_maker = RootKeyFactory { sealing: sealing(&keys.current) };
+    KeyService { keys: Arc::clone(store) as _, maker: Arc::new(maker), root_maker: Arc::new(root_maker), ambient }
 }
 
 /// The database as the port that commands ask about keys.
@@ -92,26 +95,50 @@ pub fn key_store(store: &Arc<SqlStore>) -> Arc<dyn KeyStore> {
     Arc::clone(store) as _
 }
 
-/// The signing keys. The first is made at first start, another one by `service` if the configuration has another
-/// algorithm than the newest.
+/// The keys of both uses.
+#[derive(Clone)]
+pub struct Rings {
+    pub jwt: Arc<KeyRing>,
+    pub biscuits: Arc<BiscuitRing>,
+}
+
+impl Rings {
+    /// Takes the keys as they are stored now.
+    ///
+    /// # Errors
+    /// A new key does not open. It keeps those of the other use from nothing.
+    pub fn replace(&self, stored: &[StoredKey]) -> Result<(), KeyError> {
+        let (jwt, biscuits) = (self.jwt.replace(stored), self.biscuits.replace(stored));
+        jwt.and(biscuits)
+    }
+}
+
+/// The signing keys. The first of each use is made at first start, another one of JWTs by `service` if the configuration
+/// has another algorithm than the newest.
 ///
 /// # Errors
 /// A key does not open, or the database is away.
-pub async fn key_ring(
+pub async fn key_rings(
     config: &Config,
     store: &SqlStore,
     keys: &MasterKeys,
     issuer: &str,
     service: &KeyService,
-) -> Result<KeyRing, StartError> {
+) -> Result<Rings, StartError> {
     let all: Vec<SealingKey> = keys.iter().map(sealing).collect();
     let mut stored: Vec<StoredKey> = KeyStore::list(store).await?;
     if reseal(store, &stored, &all, &sealing(&keys.current)).await? {
         stored = KeyStore::list(store).await?;
     }
-    if stored.is_empty() {
-        let now = service.ambient.clock.now();
-        let first = jwt::generate(config.tokens.algorithm, &sealing(&keys.current), now, now)?;
+    let (now, current) = (service.ambient.clock.now(), sealing(&keys.current));
+    for usage in KeyUse::ALL.iter().copied() {
+        if stored.iter().any(|key| key.usage == usage) {
+            continue;
+        }
+        let first = match usage {
+            KeyUse::Jwt => jwt::generate(config.tokens.algorithm, &current, now, now)?,
+            KeyUse::Biscuit => biscuit::generate(&current, now, now)?,
+        };
         store.insert_first(&first).await?;
         stored = KeyStore::list(store).await?;
     }
@@ -119,7 +146,11 @@ pub async fn key_ring(
         tracing::info!(kid = key.kid, algorithm = key.algorithm.as_str(), "another algorithm: a new key was made");
         stored = KeyStore::list(store).await?;
     }
-    Ok(KeyRing::open(stored, &all, issuer, Arc::clone(&service.ambient.clock))?)
+    let clock = || Arc::clone(&service.ambient.clock);
+    Ok(Rings {
+        jwt: Arc::new(KeyRing::open(&stored, &all, issuer, clock())?),
+        biscuits: Arc::new(BiscuitRing::open(&stored, &all, issuer, clock())?),
+    })
 }
 
 /// Seals anew what is not sealed under the current master key, so that the previous one is needed no longer; says whether
@@ -133,7 +164,7 @@ async fn reseal(
     let mut found = false;
     for row in stored.iter().filter(|row| row.master_key_id != current.key_id()) {
         found = true;
-        match jwt::reseal(row, all, current) {
+        match signing_keys::reseal(row, all, current) {
             Ok(sealed) => {
                 store.reseal(&sealed, &row.master_key_id).await?;
                 tracing::info!(kid = row.kid, "the signing key was sealed under the new master key");

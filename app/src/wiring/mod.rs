@@ -7,7 +7,7 @@ mod observer;
 mod policy;
 
 pub use database::{open_current_store, open_store};
-pub use keys::{key_service, key_store, master_keys, must_fit};
+pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
 
@@ -18,16 +18,16 @@ use crate::http::system::Documents;
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
-use agentidp_adapters::jwt::{KeyError, KeyRing};
 use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::{DEFAULT_CAPACITY, MemoryLimiter};
 use agentidp_adapters::metered::{Metered, MeteredPolicy, Observer};
 use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
+use agentidp_adapters::signing_keys::KeyError;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::domain::credential::Backend;
-use agentidp_core::domain::key::KeyState;
+use agentidp_core::domain::key::{KeyState, KeyUse};
 use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
 use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
@@ -41,6 +41,7 @@ use agentidp_core::services::credentials::CredentialService;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::import::ImportService;
 use agentidp_core::services::keys::{KeyService, KeyServiceError};
+use agentidp_core::services::presented::PresentedTokens;
 use agentidp_core::services::tokens::TokenService;
 use autometrics::autometrics;
 use std::os::unix::fs::DirBuilderExt;
@@ -144,9 +145,9 @@ pub struct Background {
     pub audit: Arc<AuditService>,
     pub legacy: Arc<LegacyPresence>,
     pub policy: Policy,
-    pub ring: Arc<KeyRing>,
+    pub rings: Rings,
     pub signing_keys: Arc<KeyService>,
-    /// How old the newest signing key may get; none: for ever.
+    /// How old the newest signing key of a use may get; none: for ever.
     pub key_rotation: Option<Duration>,
     pub metrics: Arc<Metrics>,
     pub ambient: Ambient,
@@ -177,20 +178,23 @@ impl Background {
     pub async fn refresh_keys(&self) -> Result<(), StartError> {
         let stored = KeyStore::list(self.store.as_ref()).await?;
         let now = self.ambient.clock.now();
-        if let Some(key) = stored.iter().find(|key| key.state(&stored, now) == KeyState::Signs) {
-            self.metrics.signing_key(now.since(key.created_at));
+        let signing = stored.iter().filter(|key| key.state(&stored, now) == KeyState::Signs);
+        if let Some(age) = signing.map(|key| now.since(key.created_at)).max() {
+            self.metrics.signing_key(age);
         }
-        Ok(self.ring.replace(&stored)?)
+        Ok(self.rings.replace(&stored)?)
     }
 
-    /// Makes a new signing key if the newest one is too old.
+    /// Makes a new signing key of each use whose newest one is too old.
     ///
     /// # Errors
     /// The database is away, or no key can be made.
     pub async fn rotate_keys(&self) -> Result<(), KeyServiceError> {
         let Some(period) = self.key_rotation else { return Ok(()) };
-        if let Some(key) = self.signing_keys.rotate_when_older(period).await? {
-            tracing::info!(kid = key.kid, "the signing key is due to be replaced: a new one was made");
+        for usage in KeyUse::ALL.iter().copied() {
+            if let Some(key) = self.signing_keys.rotate_when_older(usage, period).await? {
+                tracing::info!(kid = key.kid, "the signing key is due to be replaced: a new one was made");
+            }
         }
         Ok(())
     }
@@ -229,7 +233,7 @@ pub async fn build(
     must_fit(&store, keys).await?;
     let policy = Policy::load(config, store.as_ref(), &ambient).await?;
     let signing_keys = Arc::new(key_service(config, &store, keys, ambient.clone()));
-    let ring = Arc::new(keys::key_ring(config, &store, keys, issuer, &signing_keys).await?);
+    let rings = keys::key_rings(config, &store, keys, issuer, &signing_keys).await?;
     let counting = Arc::new(observer::Counting(Arc::clone(&metrics)));
     store.tell(Arc::clone(&counting) as _);
     let observer: Arc<dyn Observer> = counting;
@@ -243,10 +247,15 @@ pub async fn build(
     let legacy = Arc::new(LegacyPresence::default());
     legacy.refresh(store.as_ref(), &ambient).await?;
     let audit = Arc::new(AuditService::new(Arc::clone(&store) as _, ambient.clone(), config.audit.retention));
+    let presented = Arc::new(PresentedTokens {
+        tokens: Arc::clone(&store) as _,
+        verifier: Arc::clone(&rings.jwt) as _,
+        biscuits: Arc::clone(&rings.biscuits) as _,
+        clock: Arc::clone(&ambient.clock),
+    });
     let access = Arc::new(AccessService {
         agents: Arc::clone(&store) as _,
-        tokens: Arc::clone(&store) as _,
-        verifier: Arc::clone(&ring) as _,
+        presented: Arc::clone(&presented),
         policy: Arc::clone(&engine),
         audit: Arc::clone(&audit),
         ambient: ambient.clone(),
@@ -270,8 +279,9 @@ pub async fn build(
         credentials: CredentialService { credentials: Arc::clone(&store) as _, secrets, ambient: ambient.clone() },
         tokens: TokenService {
             tokens: Arc::clone(&store) as _,
-            signer: Arc::clone(&ring) as _,
-            verifier: Arc::clone(&ring) as _,
+            signer: Arc::clone(&rings.jwt) as _,
+            minter: Arc::clone(&rings.biscuits) as _,
+            presented,
             access: Arc::clone(&access),
             audit: Arc::clone(&audit),
             ambient: ambient.clone(),
@@ -285,7 +295,8 @@ pub async fn build(
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(DEFAULT_CAPACITY, Arc::clone(&ambient.clock))),
         policy: engine,
-        verifier: Arc::clone(&ring) as _,
+        verifier: Arc::clone(&rings.jwt) as _,
+        biscuits: Arc::clone(&rings.biscuits) as _,
         ambient: ambient.clone(),
         limits: Limits {
             requests: config.limits.requests,
@@ -301,7 +312,7 @@ pub async fn build(
         metrics: Arc::clone(&metrics),
     };
     let key_rotation = config.tokens.key_rotation;
-    let background = Background { store, audit, legacy, policy, ring, signing_keys, key_rotation, metrics, ambient };
+    let background = Background { store, audit, legacy, policy, rings, signing_keys, key_rotation, metrics, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 

@@ -5,6 +5,7 @@
 //! server does what it does each four seconds, so that a slow machine slows the clock down and changes nothing else.
 
 use crate::support::{Database, TestApp, TestClock, TestDatabase, Verdict, Verifier};
+use agentidp_core::domain::key::KeyUse;
 use agentidp_core::ports::clock::Clock;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -53,7 +54,7 @@ impl World {
         for app in &self.apps {
             app.refresh_keys().await;
         }
-        let rotate = self.apps.iter().map(|app| app.background().signing_keys.rotate_when_older(PERIOD));
+        let rotate = self.apps.iter().map(|app| app.background().signing_keys.rotate_when_older(KeyUse::Jwt, PERIOD));
         let made: Vec<_> = futures_util::future::join_all(rotate).await.into_iter().map(Result::unwrap).collect();
         assert!(made.iter().flatten().count() <= 1, "one server makes the key: {made:?}");
         self.clock.advance(STEP);

@@ -1,6 +1,7 @@
 //! Signing keys that are replaced and revoked while two servers run.
 
 use crate::support::{Database, TestApp, TestClock, TestDatabase, base64_bytes};
+use agentidp_core::domain::key::KeyUse;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ async fn refresh(apps: &[TestApp]) {
 async fn a_new_key_is_in_every_key_set_before_it_signs(apps: [TestApp; 2]) {
     let old = kids(&apps[0]).await;
     let token = apps[0].admin_token().await;
-    let new = apps[0].key_service().await.rotate().await.unwrap();
+    let new = apps[0].key_service().await.rotate(KeyUse::Jwt).await.unwrap();
     refresh(&apps).await;
     for app in &apps {
         assert_eq!(kids(app).await, [new.kid.clone(), old[0].clone()]);

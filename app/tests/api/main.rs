@@ -12,6 +12,9 @@ mod attacker;
 mod attacker_dead;
 mod attacker_oracles;
 mod attacker_replays;
+mod biscuit_bearer;
+mod biscuit_exchange;
+mod biscuit_life;
 #[path = "../tls/mod.rs"]
 mod certificates;
 mod concurrency;

@@ -82,6 +82,7 @@ async fn other_methods_and_routes_are_refused_before_authentication() {
         ("/health".to_owned(), "GET, HEAD", "POST DELETE"),
         ("/metrics".to_owned(), "GET, HEAD", "POST PUT DELETE"),
         ("/.well-known/jwks.json".to_owned(), "GET, HEAD", "POST PUT DELETE"),
+        ("/.well-known/biscuit-keys".to_owned(), "GET, HEAD", "POST PUT DELETE"),
         ("/openapi.json".to_owned(), "GET, HEAD", "POST"),
         ("/docs".to_owned(), "GET, HEAD", "POST"),
     ] {
@@ -145,6 +146,7 @@ async fn every_answer_carries_the_headers() {
         (get("/health/live"), vec![], "", 200),
         (get("/metrics"), vec![], "", 200),
         (get("/.well-known/jwks.json"), vec![], "", 200),
+        (get("/.well-known/biscuit-keys"), vec![], "", 200),
         (get("/.well-known/oauth-authorization-server"), vec![], "", 200),
         (get("/openapi.json"), vec![], "", 200),
         (get("/docs"), vec![], "", 200),
@@ -194,7 +196,7 @@ async fn every_answer_carries_the_headers() {
             policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
             "{line}: {policy}"
         );
-        let keys = line.contains("jwks") && status == 200;
+        let keys = (line.contains("jwks") || line.contains("biscuit-keys")) && status == 200;
         assert_eq!(answer.header("cache-control"), if keys { "public, max-age=300" } else { "no-store" }, "{line}");
         assert_eq!(answer.header("access-control-allow-origin"), "", "{line}");
         assert_eq!(answer.header("server"), "", "{line}");

@@ -6,9 +6,14 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// The keys that `keys list` shows, oldest first.
-fn keys(place: &Place) -> Vec<Value> {
+fn all_keys(place: &Place) -> Vec<Value> {
     let text = place.done(&["keys", "list", "--json"]).stdout;
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Those of JWTs.
+fn keys(place: &Place) -> Vec<Value> {
+    all_keys(place).into_iter().filter(|key| key["use"] == "jwt").collect()
 }
 
 fn states(place: &Place) -> Vec<Value> {
@@ -36,14 +41,29 @@ fn a_rotated_key_is_published_by_a_running_server() {
     let mut server = place.start(&["serve"]);
     let url = server.url();
     let token = admin_token(&url, &admin);
-    let new = place.done(&["keys", "rotate", "--json"]).json();
+    let new = place.done(&["keys", "rotate", "--use", "jwt", "--json"]).json();
     assert_eq!((&new["state"], &new["algorithm"]), (&json!("published"), &json!("ES256")));
     assert_eq!(states(&place), ["signs", "published"]);
     let old = keys(&place).remove(0);
     published(&mut server, &url, &[kid(&new), kid(&old)]);
     assert_eq!(get(&url, "/api/v1/agents", &token).0, 200);
     let text = place.done(&["keys", "list"]).stdout;
-    assert!(text.contains(&format!("{}  ES256  published  signs from ", kid(&new))), "{text}");
+    assert!(text.contains(&format!("{}  jwt      ES256  published  signs from ", kid(&new))), "{text}");
+}
+
+#[test]
+fn both_uses_are_rotated_and_revoked() {
+    let (place, _) = prepared();
+    let lines = place.done(&["keys", "rotate", "--json"]).stdout;
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    place.done(&["keys", "rotate", "--use", "biscuit"]);
+    place.run(&["keys", "rotate", "--use", "mac"]).failed(2, &["`jwt` `biscuit`"]);
+    let roots = || all_keys(&place).into_iter().filter(|key| key["use"] == "biscuit").collect::<Vec<_>>();
+    assert_eq!((keys(&place).len(), roots().len()), (1, 2));
+    let signs = roots().into_iter().find(|key| key["state"] == "signs").unwrap();
+    let done = place.done(&["keys", "revoke", kid(&signs), "--json"]).json();
+    let spare = roots().into_iter().find(|key| key["state"] == "signs").unwrap();
+    assert_eq!(done["replacedBy"], spare["kid"], "no JWT key stands in for a root key");
 }
 
 #[test]
@@ -81,13 +101,13 @@ fn an_unknown_key_is_not_revoked() {
     for arguments in [&["-x_Y", "--json"], &["--json", "-x_Y"]] {
         place.run(&[&["keys", "revoke"] as &[&str], arguments].concat()).failed(1, &["there is no signing key `-x_Y`"]);
     }
-    assert_eq!(keys(&place), [] as [Value; 0]);
+    assert_eq!(all_keys(&place), [] as [Value; 0]);
 }
 
 #[test]
 fn keys_are_not_changed_under_another_master_key() {
     let (place, _) = prepared();
-    let new = place.done(&["keys", "rotate", "--json"]).json();
+    let new = place.done(&["keys", "rotate", "--use", "jwt", "--json"]).json();
     assert_eq!(new["state"], "signs", "without another it signs at once");
     let place = place.with("MASTER_KEY", OTHER_MASTER_KEY);
     for command in [&["keys", "rotate"] as &[&str], &["keys", "revoke", kid(&new)]] {
@@ -122,7 +142,7 @@ fn the_previous_master_key_can_go_when_nothing_is_under_it() {
     let url = server.url();
     let secret = json!({"clientId": admin["clientId"], "clientSecret": rotated["clientSecret"]});
     assert_eq!(get(&url, "/api/v1/agents", &admin_token(&url, &secret)).0, 200);
-    assert_eq!(keys(&place).len(), 1, "it is the same key");
+    assert_eq!(all_keys(&place).len(), 2, "they are the same keys");
 }
 
 #[test]
@@ -132,11 +152,16 @@ fn the_signing_keys_are_listed() {
     let mut server = place.start(&["serve"]);
     server.url();
     server.terminate();
-    let key = place.done(&["keys", "list", "--json"]).json();
-    assert_eq!((&key["algorithm"], &key["revokedAt"]), (&json!("ES256"), &Value::Null));
+    let all = all_keys(&place);
+    let told = |key: &Value| (key["use"].to_string(), key["algorithm"].to_string());
+    let mut uses: Vec<_> = all.iter().map(told).collect();
+    uses.sort_unstable();
+    assert_eq!(uses, [("\"biscuit\"", "\"EdDSA\""), ("\"jwt\"", "\"ES256\"")].map(|(u, a)| (u.into(), a.into())));
+    let key = &all[0];
+    assert_eq!(key["revokedAt"], Value::Null);
     let mut members: Vec<_> = key.as_object().unwrap().keys().collect();
     members.sort_unstable();
-    assert_eq!(members, ["activeFrom", "algorithm", "createdAt", "kid", "revokedAt", "state"]);
+    assert_eq!(members, ["activeFrom", "algorithm", "createdAt", "kid", "revokedAt", "state", "use"]);
     let text = place.done(&["keys", "list"]).stdout;
     assert!(text.starts_with(key["kid"].as_str().unwrap()), "{text}");
 }

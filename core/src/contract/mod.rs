@@ -10,6 +10,7 @@
     reason = "these are tests"
 )]
 
+pub mod biscuits;
 pub mod limits;
 pub mod policy;
 pub mod secrets;

@@ -231,6 +231,8 @@ pub fn tokens_are_seen_within_the_owners(policy: &dyn PolicyEngine) {
     ask("introspectToken", "tokens:write").refused(policy, "missing_scope", "tokens:read");
     ask("revokeToken", "").allowed_for(policy, "revoke_tokens", Owners::Only(Vec::new()));
     ask("revokeToken", "tokens:write").biscuit().allowed(policy, "revoke_tokens");
+    ask("revokeToken", "data:read").biscuit().allowed_for(policy, "revoke_tokens", Owners::Only(Vec::new()));
+    ask("revokeToken", "").biscuit().refused(policy, "missing_scope", "tokens:write");
     ask("revokeToken", "admin:all").allowed_for(policy, "revoke_tokens", Owners::All);
 }
 

@@ -1,4 +1,4 @@
-//! Signing keys of tokens.
+//! Signing keys of tokens. Each use has keys of its own, and what a key does hangs on those of its use alone.
 
 use super::text::closed_set;
 use super::time::Timestamp;
@@ -9,6 +9,16 @@ use std::time::Duration;
 pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(300 + 5);
 /// How long a key verifies after others took its place: as long as the longest token lives, and some room for clocks.
 pub const VERIFIES_ON: Duration = Duration::from_secs(86_400 + 300);
+
+closed_set!(
+    /// What a key signs.
+    KeyUse {
+        /// Access tokens.
+        Jwt = "jwt",
+        /// First blocks of Biscuits: a root key.
+        Biscuit = "biscuit",
+    }
+);
 
 closed_set!(
     /// Signature algorithms (RFC 7518 §3.1, RFC 8037).
@@ -32,10 +42,11 @@ closed_set!(
 /// A signing key as it is stored: the private half only sealed under the master key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
-    /// `kid` of JWS headers and of the key set (RFC 7638 thumbprint).
+    /// `kid` of JWS headers and of the key set (RFC 7638 thumbprint), or the root key id of Biscuits in decimal digits.
     pub kid: String,
+    pub usage: KeyUse,
     pub algorithm: SigningAlgorithm,
-    /// The public half as a JWK (RFC 7517), in JSON.
+    /// The public half as its key set has it, in JSON: a JWK (RFC 7517), or an entry of the Biscuit keys.
     pub public_jwk: String,
     /// PKCS #8, sealed by AES-256-GCM.
     pub sealed_private: Vec<u8>,
@@ -54,13 +65,13 @@ impl StoredKey {
         (self.active_from, self.created_at, &self.kid)
     }
 
-    /// What the key does at `now`, beside all others. The newest one signs of those that may. A key whose successors are
+    /// What the key does at `now`, beside all others of its use. The newest one signs of those that may. A key whose successors are
     /// all revoked signs again, unless it has left the key set: from there is no way back.
     pub fn state(&self, all: &[Self], now: Timestamp) -> KeyState {
         if self.is_revoked(now) {
             return KeyState::Revoked;
         }
-        let newer = |key: &&Self| key.age() > self.age() && key.active_from <= now;
+        let newer = |key: &&Self| key.usage == self.usage && key.age() > self.age() && key.active_from <= now;
         let successors: Vec<&Self> = all.iter().filter(newer).collect();
         if longest_reign(&successors, now) >= VERIFIES_ON {
             KeyState::Ended
@@ -78,9 +89,10 @@ impl StoredKey {
     }
 }
 
-/// The newest of the keys that sign at `now` or will.
-pub fn newest(keys: &[StoredKey], now: Timestamp) -> Option<&StoredKey> {
-    let serves = |key: &&StoredKey| matches!(key.state(keys, now), KeyState::Published | KeyState::Signs);
+/// The newest of the keys of this use that sign at `now` or will.
+pub fn newest(keys: &[StoredKey], usage: KeyUse, now: Timestamp) -> Option<&StoredKey> {
+    let serves =
+        |key: &&StoredKey| key.usage == usage && matches!(key.state(keys, now), KeyState::Published | KeyState::Signs);
     keys.iter().filter(serves).max_by(|a, b| a.age().cmp(&b.age()))
 }
 
@@ -114,6 +126,7 @@ mod tests {
     fn key(kid: &str, active_from: u64, revoked_at: Option<u64>) -> StoredKey {
         StoredKey {
             kid: kid.to_owned(),
+            usage: KeyUse::Jwt,
             algorithm: SigningAlgorithm::Es256,
             public_jwk: String::new(),
             sealed_private: Vec::new(),
@@ -139,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_newest_key_is_one_that_signs_or_will() {
-        let newest = |keys: &[StoredKey], seconds| super::newest(keys, at(seconds)).map(|key| key.kid.clone());
+        let newest =
+            |keys: &[StoredKey], seconds| super::newest(keys, KeyUse::Jwt, at(seconds)).map(|key| key.kid.clone());
         assert_eq!(newest(&[], 0), None);
         let keys = [key("a", 0, None), key("b", 305, None), key("c", 610, Some(20))];
         assert_eq!(newest(&keys[..1], 0).as_deref(), Some("a"));
@@ -164,6 +178,14 @@ mod tests {
         let keys = [key("a", 0, None), key("b", 10, Some(9 + DAY)), key("c", 20, Some(11 + DAY))];
         assert_eq!(states(&keys, 9 + DAY), ["retired", "revoked", "signs"]);
         assert_eq!(states(&keys, 11 + DAY), ["ended", "revoked", "revoked"]);
+    }
+
+    #[test]
+    fn a_key_of_another_use_changes_nothing() {
+        let other = StoredKey { usage: KeyUse::Biscuit, ..key("b", 10, None) };
+        let keys = [key("a", 0, None), other];
+        assert_eq!(states(&keys, 11), ["signs", "signs"]);
+        assert_eq!(states(&keys, 11 + DAY), ["signs", "signs"]);
     }
 
     #[test]

@@ -45,6 +45,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// The last whole second before or at this moment.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self::from_unix_seconds(self.unix_seconds())
+    }
+
     /// The moment `by` later.
     pub fn after(self, by: Duration) -> Self {
         Self::from_unix_millis(self.0.saturating_add(millis(by)))

@@ -1,6 +1,7 @@
 //! The questions that the core asks of the outside. A method's doc comment is its contract; each MUST in it has a case
 //! in the port's contract suite. Absence is `Ok(None)`; an error is a failure, in the words that callers act on.
 
+pub mod biscuits;
 pub mod clock;
 pub mod limits;
 pub mod policy;

@@ -259,18 +259,20 @@ pub trait KeyStore: Send + Sync {
     /// Every key, oldest first.
     async fn list(&self) -> Result<Vec<StoredKey>, StoreError>;
 
-    /// Adds the first key; if there is one already, MUST change nothing and say `false`, however many ask at once.
+    /// Adds the first key of its use; if there is one already, MUST change nothing and say `false`, however many ask at
+    /// once.
     async fn insert_first(&self, key: &StoredKey) -> Result<bool, StoreError>;
 
     /// Adds a key beside the others. A `kid` that is there MUST be [`StoreError::Conflict`].
     async fn insert(&self, key: &StoredKey, event: &AuditEvent) -> Result<(), StoreError>;
 
-    /// Adds a key beside the others, if the newest of those that sign or will at the event's time is the key `after`; says
+    /// Adds a key beside the others, if the newest of its use that signs or will at the event's time is the key `after`; says
     /// whether it was so. Else MUST change nothing; of many that ask at once exactly one adds a key.
     async fn insert_after(&self, after: &str, key: &StoredKey, event: &AuditEvent) -> Result<bool, StoreError>;
 
-    /// Revokes the key `kid` at the event's time and writes the event. If no key signs then, MUST add the one of `spare`
-    /// and write its event too; of revocations that run together none may leave the keys without one that signs. A
+    /// Revokes the key `kid` at the event's time and writes the event. If no key of the use of `spare`, which is that of
+    /// `kid`, signs then, MUST add the one of `spare` and write its event too; of revocations that run together none may
+    /// leave the keys without one that signs. A
     /// key that is unknown or revoked already MUST change nothing.
     async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError>;
 

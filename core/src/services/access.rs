@@ -2,23 +2,24 @@
 
 use super::Ambient;
 use super::audit::AuditService;
+use super::presented::{LiveToken, Presented, PresentedTokens};
 use super::tally::Kind;
 use crate::domain::agent::Agent;
 use crate::domain::audit::{Action, AuditEvent};
-use crate::domain::caller::{Caller, RequestContext, TokenType};
+use crate::domain::caller::{Caller, RequestContext};
 use crate::domain::ids::AgentId;
 use crate::domain::json::Json;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::time::Timestamp;
+use crate::ports::biscuits::{RequestFacts, Undecided};
 use crate::ports::policy::{Decision, PolicyEngine, PolicyError, PolicyInput, PolicyRequest, Refusal, Subject};
-use crate::ports::storage::{AgentStore, StoreError, TokenStore};
-use crate::ports::tokens::TokenVerifier;
+use crate::ports::storage::{AgentStore, StoreError};
 use std::sync::Arc;
 
 /// Authenticates bearer tokens and asks the policy.
 pub struct AccessService {
     pub agents: Arc<dyn AgentStore>,
-    pub tokens: Arc<dyn TokenStore>,
-    pub verifier: Arc<dyn TokenVerifier>,
+    pub presented: Arc<PresentedTokens>,
     pub policy: Arc<dyn PolicyEngine>,
     pub audit: Arc<AuditService>,
     pub ambient: Ambient,
@@ -32,6 +33,8 @@ pub enum AuthenticationError {
     /// The token is void, expired, forged or meant for someone else.
     #[error("the access token is not valid")]
     InvalidToken,
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
     #[error(transparent)]
     Unavailable(#[from] StoreError),
 }
@@ -47,6 +50,15 @@ pub struct AccessRequest {
     /// The agent id in the path, if the path has one; none inside if it is no id at all.
     pub target: Option<Target>,
     pub body: PolicyRequest,
+}
+
+/// What a bearer token is used for, as far as the checks of a Biscuit may ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// The operationId.
+    pub operation: &'static str,
+    /// The agent id in the path, if there is one that is an id.
+    pub target: Option<AgentId>,
 }
 
 /// The agent id in a path, as text and as what it means.
@@ -90,29 +102,31 @@ pub struct Denial {
 }
 
 impl AccessService {
-    /// The caller that holds `token`.
+    /// The caller that holds `token`, with the rights that it has for `call`.
     ///
     /// # Errors
-    /// The token does not open this API, or nothing is known of it because the database is away.
-    pub async fn authenticate(&self, token: &str, context: &RequestContext) -> Result<Caller, AuthenticationError> {
-        let Some(claims) = self.verifier.read(token) else { return self.reject("invalid_token", None, context).await };
-        let ids = [claims.id.to_string()];
-        let Some(standing) = self.tokens.standing(claims.subject, claims.credential, &ids).await? else {
-            return self.reject("invalid_token", None, context).await;
+    /// The token does not open this API, or nothing is known of it because the database is away or the checks of a
+    /// Biscuit came to no end.
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        call: &Call,
+        context: &RequestContext,
+    ) -> Result<Caller, AuthenticationError> {
+        let token = match self.presented.look_at(token).await? {
+            Presented::Live(token) => *token,
+            Presented::Dead(agent) => return self.reject("dead_token", Some(&agent), context).await,
+            Presented::Unknown => return self.reject("invalid_token", None, context).await,
         };
-        if !standing.keeps_alive(&claims, self.ambient.clock.now()) {
-            return self.reject("dead_token", Some(&standing.agent), context).await;
+        if !token.claims.audience.contains(&self.issuer) {
+            return self.reject("wrong_audience", Some(&token.standing.agent), context).await;
         }
-        if !claims.audience.contains(&self.issuer) {
-            return self.reject("wrong_audience", Some(&standing.agent), context).await;
+        let facts = call.facts(&self.issuer, self.ambient.clock.now());
+        if token.outlived(&facts)? {
+            return self.reject("dead_token", Some(&token.standing.agent), context).await;
         }
-        Ok(Caller {
-            agent: standing.agent,
-            credential_id: claims.credential,
-            scopes: claims.scopes.clone(),
-            claims: Some(claims),
-            token_type: TokenType::Jwt,
-        })
+        let scopes = token.scopes(&facts)?;
+        Ok(caller(token, scopes))
     }
 
     async fn reject(
@@ -228,6 +242,28 @@ impl AccessService {
             ("input", input.to_json()),
         ]);
         self.audit.write(event).await
+    }
+}
+
+impl Call {
+    fn facts(&self, issuer: &str, now: Timestamp) -> RequestFacts {
+        RequestFacts {
+            operation: Some(self.operation.to_owned()),
+            target: self.target.map(|id| id.to_string()),
+            resource: Some(issuer.to_owned()),
+            time: now,
+        }
+    }
+}
+
+fn caller(token: LiveToken, scopes: ScopeSet) -> Caller {
+    let token_type = token.token_type();
+    Caller {
+        agent: token.standing.agent,
+        credential_id: token.claims.credential,
+        scopes,
+        claims: Some(token.claims),
+        token_type,
     }
 }
 

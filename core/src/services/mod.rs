@@ -7,10 +7,12 @@ pub mod audit;
 pub mod bootstrap;
 pub mod clients;
 pub mod credentials;
+pub mod exchange;
 pub mod explain;
 pub mod health;
 pub mod import;
 pub mod keys;
+pub mod presented;
 pub mod tally;
 pub mod tokens;
 

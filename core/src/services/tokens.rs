@@ -1,8 +1,9 @@
-//! Tokens: issue (RFC 6749 §4.4), introspect (RFC 7662), revoke (RFC 7009).
+//! Tokens: issue (RFC 6749 §4.4), introspect (RFC 7662), revoke (RFC 7009). The exchange stands in its own file.
 
 use super::Ambient;
 use super::access::{AccessError, AccessRequest, AccessService, Authorized};
 use super::audit::AuditService;
+use super::presented::{LiveToken, PresentedTokens};
 use super::tally::Kind;
 use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::caller::{Caller, RequestContext};
@@ -10,11 +11,11 @@ use crate::domain::credential::Credential;
 use crate::domain::ids::TokenId;
 use crate::domain::json::Json;
 use crate::domain::scope::ScopeSet;
-use crate::domain::time::Timestamp;
-use crate::domain::token::{Claims, Standing, generation};
+use crate::domain::token::{Claims, generation};
+use crate::ports::biscuits::{BiscuitMinter, RequestFacts, Undecided};
 use crate::ports::policy::PolicyRequest;
 use crate::ports::storage::{Issue, Revocation, StoreError, TokenStore};
-use crate::ports::tokens::{SignError, TokenSigner, TokenText, TokenVerifier};
+use crate::ports::tokens::{SignError, TokenSigner, TokenText};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ use std::time::Duration;
 pub struct TokenService {
     pub tokens: Arc<dyn TokenStore>,
     pub signer: Arc<dyn TokenSigner>,
-    pub verifier: Arc<dyn TokenVerifier>,
+    pub minter: Arc<dyn BiscuitMinter>,
+    pub presented: Arc<PresentedTokens>,
     pub access: Arc<AccessService>,
     pub audit: Arc<AuditService>,
     pub ambient: Ambient,
@@ -54,8 +56,11 @@ pub struct IssuedToken {
 pub enum IssueError {
     #[error("a scope asked for is not within the capabilities of the agent, or there is none to give")]
     InvalidScope,
-    #[error("a token for this issuer is for no other resource")]
+    #[error("a token for this issuer is for no other resource, and one that is exchanged keeps its resources")]
     InvalidTarget,
+    /// What is to be exchanged is no live JWT of the client.
+    #[error("the subject token cannot be exchanged")]
+    InvalidSubject,
     /// The credential came to its end after it was authenticated.
     #[error("the credential has expired")]
     CredentialExpired,
@@ -76,6 +81,22 @@ impl From<StoreError> for IssueError {
             other => Self::Unavailable(other),
         }
     }
+}
+
+/// What is asked about a token, for the checks of a Biscuit. A check on what is not asked fails.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Question {
+    pub resource: Option<String>,
+    pub target: Option<String>,
+}
+
+/// Why nothing is said about a token.
+#[derive(Debug, thiserror::Error)]
+pub enum IntrospectError {
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
 }
 
 /// Why a token is not revoked.
@@ -118,12 +139,25 @@ impl TokenService {
             return Err(IssueError::CredentialExpired);
         };
         let text = self.signer.sign(&claims)?;
-        self.tokens.record_issue(&self.issue_record(&authorized, credential, &claims)).await?;
+        let event = issued(authorized.event(&self.ambient, Action::TokenIssued), &claims);
+        self.hand_out(text, claims, event, credential).await
+    }
+
+    /// Records the issue and hands the token out.
+    pub(super) async fn hand_out(
+        &self,
+        text: TokenText,
+        claims: Claims,
+        event: AuditEvent,
+        credential: &Credential,
+    ) -> Result<IssuedToken, IssueError> {
+        let used = credential.use_is_to_be_noted(event.timestamp).then_some(credential.id);
+        self.tokens.record_issue(&Issue { event, used, monthly_quota: self.monthly_quota }).await?;
         let expires_in = claims.expires_at.since(claims.issued_at);
         Ok(IssuedToken { text, expires_in, scopes: claims.scopes })
     }
 
-    fn withheld(&self, by: &Authorized, asked: &ScopeSet) -> AuditEvent {
+    pub(super) fn withheld(&self, by: &Authorized, asked: &ScopeSet) -> AuditEvent {
         let caller = &by.caller.agent;
         let event = by.event(&self.ambient, Action::AuthzDenied).about(caller.id, &caller.owner);
         event.failed("scope_withheld").with([
@@ -157,10 +191,9 @@ impl TokenService {
         audience: Vec<String>,
         scopes: ScopeSet,
     ) -> Option<Claims> {
-        let now = Timestamp::from_unix_seconds(self.ambient.clock.now().unix_seconds());
+        let now = self.ambient.clock.now().whole_second();
         let end = now.after(self.lifetime);
-        let end =
-            credential.expires_at.map_or(end, |expiry| end.min(Timestamp::from_unix_seconds(expiry.unix_seconds())));
+        let end = credential.expires_at.map_or(end, |expiry| end.min(expiry.whole_second()));
         (end > now).then(|| Claims {
             issuer: self.issuer.clone(),
             subject: by.caller.agent.id,
@@ -176,24 +209,22 @@ impl TokenService {
         })
     }
 
-    fn issue_record(&self, by: &Authorized, credential: &Credential, claims: &Claims) -> Issue {
-        let event = by.event(&self.ambient, Action::TokenIssued).about(claims.subject, &claims.owner).with([
-            ("tokenId", Json::text(claims.id)),
-            ("scope", Json::text(&claims.scopes)),
-            ("audience", Json::texts(&claims.audience)),
-            ("expiresAt", Json::text(claims.expires_at)),
-        ]);
-        let used = credential.use_is_to_be_noted(event.timestamp).then_some(credential.id);
-        Issue { event, used, monthly_quota: self.monthly_quota }
-    }
-
-    /// The claims of a token that is live and that the caller may ask about; none for every other text.
+    /// The claims of a token that is live and that the caller may ask about, with the scopes that it has for what is asked;
+    /// none for every other text, and for a token that has no scope then.
     ///
     /// # Errors
-    /// The database is away.
-    pub async fn introspect(&self, by: &Authorized, token: &str) -> Result<Option<Claims>, StoreError> {
-        let found = self.live(token).await?;
-        let visible = found.filter(|(claims, standing)| self.may_act_on(by, claims, standing));
+    /// The database is away, or the checks of a Biscuit came to no end.
+    pub async fn introspect(
+        &self,
+        by: &Authorized,
+        token: &str,
+        question: Question,
+    ) -> Result<Option<Claims>, IntrospectError> {
+        let found = self.presented.live(token).await?;
+        let visible = match found.filter(|token| self.may_act_on(by, token)) {
+            Some(token) => self.effective(&token, question)?.map(|claims| (claims, token.standing)),
+            None => None,
+        };
         let (event, subject) = match &visible {
             Some((claims, standing)) => {
                 let event =
@@ -216,15 +247,16 @@ impl TokenService {
     /// # Errors
     /// The live token is someone else's, out of the caller's reach, or the database is away.
     pub async fn revoke(&self, by: &Authorized, token: &str) -> Result<(), RevokeError> {
-        let Some((claims, standing)) = self.live(token).await? else { return Ok(()) };
-        if !self.may_act_on(by, &claims, &standing) {
+        let Some(token) = self.presented.live(token).await? else { return Ok(()) };
+        if !self.may_act_on(by, &token) {
             self.audit.write(self.refused_revocation(by)).await?;
             return Err(RevokeError::NotYours);
         }
+        let (claims, standing) = (&token.claims, &token.standing);
         let event = by.event(&self.ambient, Action::TokenRevoked).about(claims.subject, &standing.agent.owner);
         let event = event.with([("tokenId", Json::text(claims.id)), ("input", by.input.to_json())]);
         let revocation =
-            Revocation { token_id: claims.id.to_string(), expires_at: claims.expires_at, at: event.timestamp };
+            Revocation { token_id: token.revocation_id(), expires_at: claims.expires_at, at: event.timestamp };
         Ok(self.tokens.revoke(&revocation, &event).await?)
     }
 
@@ -234,22 +266,32 @@ impl TokenService {
         event.failed("token_of_another_client").with([("operation", Json::text(&by.input.operation))])
     }
 
-    async fn live(&self, token: &str) -> Result<Option<(Claims, Standing)>, StoreError> {
-        let Some(claims) = self.verifier.read(token) else { return Ok(None) };
-        let ids = [claims.id.to_string()];
-        let standing = self.tokens.standing(claims.subject, claims.credential, &ids).await?;
-        let now = self.ambient.clock.now();
-        Ok(standing.filter(|standing| standing.keeps_alive(&claims, now)).map(|standing| (claims, standing)))
+    fn effective(&self, token: &LiveToken, question: Question) -> Result<Option<Claims>, Undecided> {
+        let Question { resource, target } = question;
+        let facts = RequestFacts { operation: None, target, resource, time: self.ambient.clock.now() };
+        let scopes = token.scopes(&facts)?;
+        Ok((!scopes.is_empty()).then(|| Claims { scopes, ..token.claims.clone() }))
     }
 
     /// Its own tokens are always a client's to ask about and to take back; others as far as the decision reaches.
-    fn may_act_on(&self, by: &Authorized, claims: &Claims, standing: &Standing) -> bool {
-        claims.subject == by.caller.agent.id || by.decision.owners.include(Some(&standing.agent.owner))
+    fn may_act_on(&self, by: &Authorized, token: &LiveToken) -> bool {
+        let owner = &token.standing.agent.owner;
+        token.claims.subject == by.caller.agent.id || by.decision.owners.include(Some(owner))
     }
 }
 
+/// The event of an issue, with what was issued.
+pub(super) fn issued(event: AuditEvent, claims: &Claims) -> AuditEvent {
+    event.about(claims.subject, &claims.owner).with([
+        ("tokenId", Json::text(claims.id)),
+        ("scope", Json::text(&claims.scopes)),
+        ("audience", Json::texts(&claims.audience)),
+        ("expiresAt", Json::text(claims.expires_at)),
+    ])
+}
+
 /// What the policy grants of what was asked for; none if nothing is left, or less than was asked for by name.
-fn granted(authorized: &Authorized, asked: &ScopeSet, by_name: bool) -> Option<ScopeSet> {
+pub(super) fn granted(authorized: &Authorized, asked: &ScopeSet, by_name: bool) -> Option<ScopeSet> {
     let scopes = match &authorized.decision.scopes {
         Some(granted) => asked.iter().filter(|scope| granted.contains(scope)).cloned().collect(),
         None => asked.clone(),

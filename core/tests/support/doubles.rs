@@ -1,6 +1,11 @@
-//! A policy and a signer that say what a test wants.
+//! Policies, signers and checks that say what a test wants.
 
+use agentidp_core::domain::ids::TokenId;
+use agentidp_core::domain::scope::ScopeSet;
 use agentidp_core::domain::token::Claims;
+use agentidp_core::ports::biscuits::{
+    BiscuitChecks, BiscuitMinter, BiscuitReader, ReadBiscuit, RequestFacts, Undecided,
+};
 use agentidp_core::ports::policy::{Decided, Decision, Owners, PolicyEngine, PolicyError, PolicyInput, Refusal};
 use agentidp_core::ports::tokens::{SignError, TokenSigner, TokenText};
 use std::sync::Arc;
@@ -51,5 +56,32 @@ pub struct NoKey;
 impl TokenSigner for NoKey {
     fn sign(&self, _: &Claims) -> Result<TokenText, SignError> {
         Err(SignError("no key is active".to_owned()))
+    }
+}
+
+impl BiscuitMinter for NoKey {
+    fn mint(&self, _: &Claims, _: TokenId) -> Result<TokenText, SignError> {
+        Err(SignError("no key is active".to_owned()))
+    }
+}
+
+/// A reader of Biscuits whose checks come to no end.
+pub struct Endless(pub Arc<dyn BiscuitReader>);
+
+impl BiscuitReader for Endless {
+    fn read(&self, token: &str) -> Option<ReadBiscuit> {
+        self.0.read(token).map(|biscuit| ReadBiscuit { checks: Arc::new(EndlessChecks), ..biscuit })
+    }
+
+    fn key_set(&self) -> String {
+        self.0.key_set()
+    }
+}
+
+struct EndlessChecks;
+
+impl BiscuitChecks for EndlessChecks {
+    fn passing(&self, _: &RequestFacts) -> Result<ScopeSet, Undecided> {
+        Err(Undecided)
     }
 }

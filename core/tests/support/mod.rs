@@ -8,6 +8,7 @@ pub mod faulty;
 pub mod services;
 
 use agentidp_adapters::bcrypt_legacy::BcryptLegacy;
+use agentidp_adapters::biscuit::{self, BiscuitRing};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
 use agentidp_adapters::jwt::{self, KeyRing, SealingKey};
 use agentidp_adapters::secret_router::SecretRouter;
@@ -31,6 +32,7 @@ use agentidp_core::services::access::{AccessRequest, AccessService, Authorized, 
 use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::clients::LegacyPresence;
 use agentidp_core::services::credentials::new_secret;
+use agentidp_core::services::presented::PresentedTokens;
 use ambient::HandClock;
 use faulty::Faulty;
 use std::collections::HashSet;
@@ -47,6 +49,8 @@ pub struct World {
     pub secrets: Arc<Faulty<DigestSecrets>>,
     pub verifier: Arc<Faulty<SecretRouter>>,
     pub ring: Arc<KeyRing>,
+    pub biscuits: Arc<BiscuitRing>,
+    pub presented: Arc<PresentedTokens>,
     pub legacy: Arc<LegacyPresence>,
     pub audit: Arc<AuditService>,
     pub access: Arc<AccessService>,
@@ -84,12 +88,20 @@ impl World {
             [(Backend::Digest, Arc::new(digest.clone())), (Backend::Bcrypt, Arc::new(BcryptLegacy::default()))];
         let sealing = SealingKey::new("key-1", &[9; 32]);
         let key = jwt::generate(SigningAlgorithm::EdDsa, &sealing, clock.now(), clock.now()).unwrap();
-        let ring = Arc::new(KeyRing::open(vec![key], &[sealing], ISSUER, clock.clone()).unwrap());
+        let root = biscuit::generate(&sealing, clock.now(), clock.now()).unwrap();
+        let (keys, sealing) = ([key, root], [sealing]);
+        let ring = Arc::new(KeyRing::open(&keys, &sealing, ISSUER, clock.clone()).unwrap());
+        let biscuits = Arc::new(BiscuitRing::open(&keys, &sealing, ISSUER, clock.clone()).unwrap());
+        let presented = Arc::new(PresentedTokens {
+            tokens: store.clone(),
+            verifier: ring.clone(),
+            biscuits: biscuits.clone(),
+            clock: clock.clone(),
+        });
         let audit = Arc::new(AuditService::new(store.clone(), ambient.clone(), retention));
         let access = Arc::new(AccessService {
             agents: store.clone(),
-            tokens: store.clone(),
-            verifier: ring.clone(),
+            presented: presented.clone(),
             policy,
             audit: audit.clone(),
             ambient: ambient.clone(),
@@ -102,6 +114,8 @@ impl World {
             secrets: Faulty::around(digest),
             verifier: Faulty::around(SecretRouter::new(backends)),
             ring,
+            biscuits,
+            presented,
             legacy: Arc::new(LegacyPresence::default()),
             audit,
             access,

@@ -8,7 +8,7 @@ use agentidp_core::domain::scope::ScopeSet;
 use agentidp_core::domain::secret::PresentedSecret;
 use agentidp_core::domain::token::Claims;
 use agentidp_core::ports::tokens::TokenVerifier;
-use agentidp_core::services::access::{AuthenticationError, Authorized};
+use agentidp_core::services::access::{AuthenticationError, Authorized, Call};
 use agentidp_core::services::agents::AgentService;
 use agentidp_core::services::bootstrap::BootstrapService;
 use agentidp_core::services::clients::{ClientError, ClientService};
@@ -47,7 +47,8 @@ impl World {
         TokenService {
             tokens: self.store.clone(),
             signer: self.ring.clone(),
-            verifier: self.ring.clone(),
+            minter: self.biscuits.clone(),
+            presented: self.presented.clone(),
             access: self.access.clone(),
             audit: self.audit.clone(),
             ambient: self.ambient.clone(),
@@ -88,7 +89,7 @@ impl World {
     }
 
     pub async fn bearer(&self, token: &str) -> Result<Caller, AuthenticationError> {
-        self.access.authenticate(token, &context()).await
+        self.access.authenticate(token, &Call { operation: "listAgents", target: None }, &context()).await
     }
 
     /// Whether the token opens the API. What is written of it is not news.

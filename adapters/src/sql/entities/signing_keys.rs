@@ -14,6 +14,7 @@ pub struct Model {
     pub created_at: i64,
     pub active_from: i64,
     pub revoked_at: Option<i64>,
+    pub usage: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

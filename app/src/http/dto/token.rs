@@ -1,12 +1,14 @@
 //! Bodies of the OAuth endpoints.
 
+use crate::http::grants::BISCUIT;
 use agentidp_core::domain::token::Claims;
 use agentidp_core::services::tokens::IssuedToken;
 use poem_openapi::Object;
 use serde_json::Value;
 
-/// The answer to a token request (RFC 6749 §5.1).
+/// The answer to a token request (RFC 6749 §5.1, RFC 8693 §2.2.1).
 #[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
 pub struct TokenResponse {
     pub access_token: String,
     /// Always `Bearer`.
@@ -15,6 +17,8 @@ pub struct TokenResponse {
     pub expires_in: u64,
     /// What the token may do, space-separated.
     pub scope: String,
+    /// What kind of token an exchange gave; not there otherwise.
+    pub issued_token_type: Option<String>,
 }
 
 /// What is known of a token (RFC 7662 §2.2). All but `active` only of a live token that the caller may ask about.
@@ -43,7 +47,15 @@ impl From<IssuedToken> for TokenResponse {
             token_type: "Bearer".to_owned(),
             expires_in: token.expires_in.as_secs(),
             scope: token.scopes.to_string(),
+            issued_token_type: None,
         }
+    }
+}
+
+impl TokenResponse {
+    /// The answer to an exchange.
+    pub fn biscuit(token: IssuedToken) -> Self {
+        Self { issued_token_type: Some(BISCUIT.to_owned()), ..Self::from(token) }
     }
 }
 

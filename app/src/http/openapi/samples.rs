@@ -5,6 +5,7 @@ use crate::http::dto::agent::{agent_change, new_agent};
 use crate::http::dto::credential::{expiry, rotation};
 use crate::http::error::{Challenge, Code, Failure};
 use crate::http::form::{Form, invalid_client};
+use crate::http::grants;
 use crate::http::middleware::envelope;
 use crate::http::middleware::size_limits;
 use crate::http::operations::{Body, Operation};
@@ -40,6 +41,7 @@ pub fn of(code: Code, oauth: bool) -> Failure {
         Code::RateLimitExceeded => Failure::limited(used_up()),
         Code::Unavailable => Failure::unavailable("an example"),
         Code::InvalidClient => invalid_client(true),
+        Code::UnsupportedGrantType => grants::unsupported(),
         other => Failure::new(other, message(other, oauth)),
     }
 }
@@ -52,9 +54,10 @@ fn message(code: Code, oauth: bool) -> &'static str {
         Code::UnsupportedMediaType if oauth => "the body must be `application/x-www-form-urlencoded` in UTF-8",
         Code::UnsupportedMediaType => "the body must be `application/json` in UTF-8",
         Code::IdempotencyConflict => "this `Idempotency-Key` was used for another request",
-        Code::InvalidScope => "a scope is not within the agent's capabilities, or there is none to give",
+        Code::InvalidScope => {
+            "a scope is not within the agent's capabilities or the subject token, or there is none to give"
+        }
         Code::InvalidTarget => "a `resource` is an absolute URI without a fragment",
-        Code::UnsupportedGrantType => "the grant types are: `client_credentials`",
         _ => "something went wrong here",
     }
 }

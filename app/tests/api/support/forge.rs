@@ -2,6 +2,7 @@
 
 use super::TestApp;
 use agentidp::wiring;
+use agentidp_core::domain::key::KeyUse;
 use agentidp_core::ports::storage::KeyStore;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::rand::SystemRandom;
@@ -31,7 +32,9 @@ impl Forger {
         let config = app.config();
         let keys = wiring::master_keys(&config, false).unwrap();
         let store = wiring::open_store(&config.database.url).await.unwrap();
-        let row = KeyStore::list(store.as_ref()).await.unwrap().remove(0);
+        let mut rows = KeyStore::list(store.as_ref()).await.unwrap();
+        rows.retain(|row| row.usage == KeyUse::Jwt);
+        let row = rows.remove(0);
         let cipher = UnboundKey::new(&AES_256_GCM, keys.current.signing_key_sealing().as_slice()).unwrap();
         let (nonce, sealed) = row.sealed_private.split_at(NONCE_LEN);
         let mut private = sealed.to_vec();

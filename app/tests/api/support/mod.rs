@@ -1,6 +1,7 @@
 //! A server on a free port of the loopback, on a database of its own, and a client that speaks to it.
 
 mod attack;
+mod biscuit;
 mod client;
 mod clock;
 mod database;
@@ -11,6 +12,7 @@ mod verifier;
 pub mod walker;
 
 pub use attack::{UNKNOWN, agent_path};
+pub use biscuit::{attenuate, exchange_form};
 pub use client::{Answer, Call};
 pub use clock::TestClock;
 pub use database::{Database, TestDatabase};

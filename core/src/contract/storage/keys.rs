@@ -4,7 +4,7 @@ use super::make::{added, added_credential, agent, at, credential, digest, event,
 use super::{Stores, is_conflict, race};
 use crate::domain::audit::AuditEvent;
 use crate::domain::credential::{Credential, SecretRef};
-use crate::domain::key::{KeyState, StoredKey};
+use crate::domain::key::{KeyState, KeyUse, StoredKey};
 use crate::ports::storage::{KeptPolicy, KeyRevocation, Spare};
 
 /// A key that signs from `at(millis)` on.
@@ -29,6 +29,20 @@ pub async fn parallel_first_keys_leave_one(stores: &Stores) {
     let first = results.iter().position(|result| matches!(result, Ok(true))).unwrap();
     assert_eq!(results.iter().filter(|result| matches!(result, Ok(false))).count(), 7, "{results:?}");
     assert_eq!(stores.keys.list().await.unwrap(), [keys[first].clone()]);
+}
+
+pub async fn each_use_has_its_first_key_and_its_spare(stores: &Stores) {
+    let root = |kid: &str, millis| StoredKey { usage: KeyUse::Biscuit, ..live(kid, millis) };
+    assert!(stores.keys.insert_first(&live("a", 0)).await.unwrap());
+    assert!(stores.keys.insert_first(&root("7", 1)).await.unwrap());
+    assert!(!stores.keys.insert_first(&root("8", 2)).await.unwrap());
+    assert_eq!(stores.keys.list().await.unwrap(), [live("a", 0), root("7", 1)]);
+    let (spare, revoked) = emergency(0);
+    let spare = Spare { key: root("9", 100), ..spare };
+    assert_eq!(stores.keys.revoke("7", &revoked, &spare).await.unwrap(), KeyRevocation::Replaced);
+    let keys = stores.keys.list().await.unwrap();
+    let signing: Vec<_> = keys.iter().filter(|key| key.state(&keys, at(200)) == KeyState::Signs).collect();
+    assert_eq!(signing, [&live("a", 0), &spare.key]);
 }
 
 pub async fn keys_are_listed_oldest_first(stores: &Stores) {

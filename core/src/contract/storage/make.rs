@@ -7,7 +7,7 @@ use crate::domain::credential::{Credential, Rotation, SecretRef};
 use crate::domain::idempotency::{IdempotencyRecord, StoredResponse};
 use crate::domain::ids::{AgentId, CredentialId, EventId};
 use crate::domain::json::Json;
-use crate::domain::key::{SigningAlgorithm, StoredKey};
+use crate::domain::key::{KeyUse, SigningAlgorithm, StoredKey};
 use crate::domain::page::{Cursor, Page, PageRequest};
 use crate::domain::scope::CapabilitySet;
 use crate::domain::time::Timestamp;
@@ -114,6 +114,7 @@ pub fn once(key: &str, millis: i64) -> Journal {
 pub fn key(kid: &str, millis: i64) -> StoredKey {
     StoredKey {
         kid: kid.to_owned(),
+        usage: KeyUse::Jwt,
         algorithm: SigningAlgorithm::EdDsa,
         public_jwk: "{\"kty\":\"OKP\"}".to_owned(),
         sealed_private: vec![0, 255, 7],

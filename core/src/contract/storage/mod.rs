@@ -160,6 +160,7 @@ macro_rules! storage_contract {
                 pruning_goes_on_to_the_end;
             keys:
                 parallel_first_keys_leave_one,
+                each_use_has_its_first_key_and_its_spare,
                 keys_are_listed_oldest_first,
                 a_key_is_added_beside_others_with_its_event,
                 a_key_is_added_only_after_the_newest,

@@ -1,6 +1,6 @@
 //! Private keys at rest: AES-256-GCM under a subkey of the master key, as nonce (12 bytes), ciphertext and tag.
 
-use super::keys::KeyError;
+use super::KeyError;
 use agentidp_core::domain::key::{SigningAlgorithm, StoredKey};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use zeroize::Zeroizing;
@@ -28,7 +28,10 @@ impl SealingKey {
     }
 
     /// Seals a private key for the row that names it so.
-    pub(super) fn seal(&self, kid: &str, algorithm: SigningAlgorithm, private: &[u8]) -> Result<Vec<u8>, KeyError> {
+    ///
+    /// # Errors
+    /// [`KeyError::Cryptography`], for want of randomness.
+    pub fn seal(&self, kid: &str, algorithm: SigningAlgorithm, private: &[u8]) -> Result<Vec<u8>, KeyError> {
         // Encrypted in place: what is dropped here is ciphertext.
         let mut text = Vec::with_capacity(private.len().saturating_add(64));
         text.extend_from_slice(private);
