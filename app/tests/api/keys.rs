@@ -3,6 +3,7 @@
 use crate::support::{Database, TestApp, TestClock, TestDatabase, base64_bytes};
 use agentidp_core::domain::key::KeyUse;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,7 +92,9 @@ async fn a_server_replaces_its_key_when_it_is_old_enough() {
     app.refresh_keys().await;
     assert!(metrics().await.contains("\nagentidp_signing_key_age_seconds 305\n"));
     let events = app.audit("action=key.rotated").await;
-    assert_eq!((events.len(), &events[0]["metadata"]["reason"]), (1, &json!("schedule")));
+    assert!(events.iter().all(|event| event["metadata"]["reason"] == "schedule"), "{events:?}");
+    let uses: BTreeSet<&str> = events.iter().map(|event| event["metadata"]["use"].as_str().unwrap()).collect();
+    assert_eq!((events.len(), uses), (2, BTreeSet::from(["biscuit", "jwt"])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
