@@ -1,5 +1,5 @@
-//! The yardstick of `bench/run`: the least handler that poem can serve, behind the product's own accept loop and without
-//! its middleware. Prints the address that it listens on.
+//! The yardstick of `bench/run`: the least handler that poem can serve, behind the product's own accept loop and
+//! without its middleware. Prints the address that it listens on.
 
 use agentidp::http::{gate::Gate, server};
 use poem::{EndpointExt, Route, get, handler};

@@ -122,7 +122,8 @@ async fn the_last_use_is_that_of_the_latest_issue(url: String) {
     store.close().await.unwrap();
 }
 
-/// Strangers among those who are known, tokens that are revoked among those that are not, and a row that holds nonsense.
+/// Strangers among those who are known, tokens that are revoked among those that are not, and a row that holds
+/// nonsense.
 async fn parallel_questions_are_each_answered(url: String) {
     let store = migrated(&url).await;
     let stores = Stores::of(Arc::new(store.clone()));

@@ -25,7 +25,8 @@ const FLUSH: Duration = Duration::from_secs(10);
 /// Rows that have outlived their use are removed this often.
 const PURGE: Duration = Duration::from_secs(60 * 60);
 
-/// Serves until SIGTERM or SIGINT, reading policy and certificate anew at SIGHUP, then finishes what runs and writes what was only counted.
+/// Serves until SIGTERM or SIGINT, reading policy and certificate anew at SIGHUP, then finishes what runs and writes
+/// what was only counted.
 ///
 /// # Errors
 /// Signals cannot be received.

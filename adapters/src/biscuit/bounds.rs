@@ -12,8 +12,8 @@ const MAX_BLOCKS: usize = 16;
 /// Most work in the checks of one candidate. A unit is about as much as comparing two values: in all, few milliseconds.
 const MAX_WORK: u64 = 50_000;
 
-/// The envelope: of few blocks, all of them the holder's own and signed by Ed25519, in the one form that it is written in.
-/// A signature by P-256 has a second form, and with it a block would have a second id, which nobody revoked.
+/// The envelope: of few blocks, all of them the holder's own and signed by Ed25519, in the one form that it is written
+/// in. A signature by P-256 has a second form, and with it a block would have a second id, which nobody revoked.
 pub fn envelope(bytes: &[u8]) -> Option<Biscuit> {
     let envelope = Biscuit::decode(bytes).ok()?;
     let ours = |block: &SignedBlock| {

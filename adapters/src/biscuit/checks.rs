@@ -8,8 +8,9 @@ use biscuit_auth::builder::{AuthorizerBuilder, fact, string};
 use biscuit_auth::{AuthorizerLimits, Biscuit, error};
 use std::time::{Duration, Instant};
 
-/// How long all candidates of one Biscuit may take together, on the wall's clock. What they may cost is bounded before and
-/// takes a fraction of this; the rest is for a busy machine, on which a shorter limit leaves good Biscuits undecided.
+/// How long all candidates of one Biscuit may take together, on the wall's clock. What they may cost is bounded before
+/// and takes a fraction of this; the rest is for a busy machine, on which a shorter limit leaves good Biscuits
+/// undecided.
 const MAX_TIME: Duration = Duration::from_millis(200);
 
 pub struct Checks {

@@ -1,8 +1,8 @@
 //! Tokens as Biscuits: minted, read, and their checks decided.
 //!
-//! biscuit-auth does the signatures and runs the checks. What stands before it is here: a Biscuit has one spelling, only
-//! Ed25519 and no block of a third party, and no more work in its checks than can be done at once, for the library looks
-//! at the time only between two checks. docs/BISCUIT.md is the vocabulary as its users see it.
+//! biscuit-auth does the signatures and runs the checks. What stands before it is here: a Biscuit has one spelling,
+//! only Ed25519 and no block of a third party, and no more work in its checks than can be done at once, for the library
+//! looks at the time only between two checks. docs/BISCUIT.md is the vocabulary as its users see it.
 
 mod bounds;
 mod checks;

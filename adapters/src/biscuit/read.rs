@@ -12,8 +12,8 @@ use std::sync::Arc;
 const MAX_TEXT: usize = MAX_BYTES.div_ceil(3).saturating_mul(4);
 
 impl BiscuitReader for BiscuitRing {
-    /// The decoder takes the padded spelling with zero tail bits, which is the one that libraries of Biscuit write, and no
-    /// other. Signatures are verified strictly, so that a block has one id.
+    /// The decoder takes the padded spelling with zero tail bits, which is the one that libraries of Biscuit write, and
+    /// no other. Signatures are verified strictly, so that a block has one id.
     fn read(&self, token: &str) -> Option<ReadBiscuit> {
         if token.len() > MAX_TEXT {
             return None;

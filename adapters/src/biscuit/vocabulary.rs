@@ -49,8 +49,8 @@ pub fn date(at: Timestamp) -> Term {
     Term::Date(u64::try_from(at.unix_seconds()).unwrap_or(0))
 }
 
-/// Reads the first block of a Biscuit of `issuer`: the claims, and the token that it was made from. Every fact is required,
-/// of one type, and known; a new one is therefore read by a release before one writes it.
+/// Reads the first block of a Biscuit of `issuer`: the claims, and the token that it was made from. Every fact is
+/// required, of one type, and known; a new one is therefore read by a release before one writes it.
 pub fn read(block: &Block, issuer: &str) -> Option<(Claims, TokenId)> {
     let mut facts = Facts::of(block)?;
     let claims = Claims {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// The last second that a [`Timestamp`] can hold.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// `deny_unknown_fields` also refuses what is given twice; a new claim is therefore read by a release before one writes it.
+/// `deny_unknown_fields` also refuses what is given twice; a new claim is therefore read by a release before one writes
+/// it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {

@@ -1,8 +1,8 @@
 //! Tokens as JWTs (RFC 7519, RFC 9068): the keys in memory, what signs with them and what reads by them.
 //!
 //! Signing goes straight to aws-lc-rs with a key that is parsed once; jsonwebtoken checks signatures and nothing else,
-//! because its idea of a valid claim is laxer than ours. A token has exactly one spelling: headers are compared byte for
-//! byte with those written here, base64 is canonical, and ECDSA signatures have the lower of their two forms.
+//! because its idea of a valid claim is laxer than ours. A token has exactly one spelling: headers are compared byte
+//! for byte with those written here, base64 is canonical, and ECDSA signatures have the lower of their two forms.
 
 mod claims;
 mod keys;

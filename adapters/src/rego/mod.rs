@@ -63,8 +63,8 @@ impl RegoPolicy {
         Ok(Self { current: ArcSwap::from_pointee(Loaded::prove(source)?) })
     }
 
-    /// Takes a policy that was in force before. It was proved then; trials that were added since do not keep its decisions
-    /// from being made again.
+    /// Takes a policy that was in force before. It was proved then; trials that were added since do not keep its
+    /// decisions from being made again.
     ///
     /// # Errors
     /// The policy does not parse or does not compile.

@@ -1,5 +1,5 @@
-//! Signing keys in memory, whatever they sign: opened from their rows, and taken anew from time to time. This is what JWTs
-//! and Biscuits share; what a key looks like inside is theirs.
+//! Signing keys in memory, whatever they sign: opened from their rows, and taken anew from time to time. This is what
+//! JWTs and Biscuits share; what a key looks like inside is theirs.
 
 mod ring;
 mod seal;

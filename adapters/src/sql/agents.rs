@@ -105,9 +105,9 @@ async fn must_have_room(tx: &DatabaseTransaction, owner: &Owner, most: u32) -> R
     if agents >= u64::from(most) { Err(StoreError::LimitReached.into()) } else { Ok(()) }
 }
 
-/// As [`agentidp_core::domain::credential::Credential::revoke`] of each that is not revoked: the revision moves, so that
-/// a rotation that read the credential before cannot be written over it. Credentials before their replaced secrets, as
-/// in every change of one: the other order would deadlock with a revocation.
+/// As [`agentidp_core::domain::credential::Credential::revoke`] of each that is not revoked: the revision moves, so
+/// that a rotation that read the credential before cannot be written over it. Credentials before their replaced
+/// secrets, as in every change of one: the other order would deadlock with a revocation.
 async fn revoke_all(tx: &DatabaseTransaction, agent: &Agent) -> Result<(), Failure> {
     use credential_grace::Column as Graced;
     use credentials::Column as Credential;

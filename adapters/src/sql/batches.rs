@@ -1,5 +1,5 @@
-//! Common work: what comes while a batch is being done forms the next one. Nothing waits for company: an item that finds
-//! nobody at work is a batch of its own.
+//! Common work: what comes while a batch is being done forms the next one. Nothing waits for company: an item that
+//! finds nobody at work is a batch of its own.
 
 use agentidp_core::ports::storage::StoreError;
 use std::future::Future;

@@ -54,8 +54,8 @@ async fn connect_postgres(url: &str, options: &Options) -> Result<Connections, D
 
 /// One connection writes, so that writers queue here instead of meeting "database is locked"; others read beside it.
 ///
-/// `synchronous = FULL` keeps every commit through a power failure; NORMAL would be faster and could lose the last ones,
-/// and an audit record that was answered for must not be lost.
+/// `synchronous = FULL` keeps every commit through a power failure; NORMAL would be faster and could lose the last
+/// ones, and an audit record that was answered for must not be lost.
 async fn connect_sqlite(url: &str, options: &Options) -> Result<Connections, DbErr> {
     let writer = Database::connect(sqlite_settings(url, options, 1, false)).await?;
     if is_in_memory(url) {
@@ -132,8 +132,8 @@ pub fn is_conflict(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// Whether a statement may have failed for one of its rows, so that the others might do by themselves: a constraint or a
-/// trigger, a value that the database cannot hold, a deadlock.
+/// Whether a statement may have failed for one of its rows, so that the others might do by themselves: a constraint or
+/// a trigger, a value that the database cannot hold, a deadlock.
 pub fn may_be_of_one_row(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return false;

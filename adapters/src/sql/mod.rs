@@ -2,8 +2,9 @@
 //!
 //! A port method is one unit of work with one deadline: it begins a transaction, writes the idempotency record first
 //! (twins meet there), makes the change, writes the audit event and commits. `dialect` holds all in which the two
-//! databases differ, `rows` turns rows into domain values, `writer` puts token events and single audit events into common
-//! transactions, `reads` what every request asks into common statements, the other files implement one port each.
+//! databases differ, `rows` turns rows into domain values, `writer` puts token events and single audit events into
+//! common transactions, `reads` what every request asks into common statements, the other files implement one port
+//! each.
 
 mod agents;
 mod audit;
@@ -62,7 +63,8 @@ pub struct SqlStore {
 }
 
 /// Opens the database that `url` names: `sqlite://path`, `sqlite::memory:` or `postgres://…`. A file that is missing is
-/// made, its folder is not. The schema is left as it is. Must be called within a runtime of tokio: writer and readers work in it.
+/// made, its folder is not. The schema is left as it is. Must be called within a runtime of tokio: writer and readers
+/// work in it.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]: the URL is wrong, or the database does not answer.

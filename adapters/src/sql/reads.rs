@@ -1,5 +1,5 @@
-//! What every request asks, asked together: questions that come while one statement is under way share the next. Each is
-//! answered from a statement that began after it was asked.
+//! What every request asks, asked together: questions that come while one statement is under way share the next. Each
+//! is answered from a statement that began after it was asked.
 
 use super::batches::{Batches, Job};
 use super::entities::{agents, credentials, token_revocations};
@@ -73,8 +73,8 @@ fn standing(rows: Vec<QueryResult>) -> Result<Standing, Failure> {
     Ok(Standing { agent, credential, revoked })
 }
 
-/// One statement for all questions, as of one moment: a row for each token asked about and each replaced secret. It reads
-/// by primary keys only. The number of its questions is rounded up, so that few statements have to be prepared.
+/// One statement for all questions, as of one moment: a row for each token asked about and each replaced secret. It
+/// reads by primary keys only. The number of its questions is rounded up, so that few statements have to be prepared.
 pub fn standings<'a>(questions: impl Iterator<Item = &'a Question>) -> SelectStatement {
     let asked = (0_i32..).zip(questions).flat_map(|(number, question)| {
         let (agent, credential) = (question.agent.uuid(), question.credential.uuid());

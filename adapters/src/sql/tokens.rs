@@ -82,8 +82,8 @@ impl TokenStore for SqlStore {
     }
 }
 
-/// Counts up while the quota lasts; says whether it did. The row's lock makes issues of one agent pass one by one, as far
-/// as a quota is set.
+/// Counts up while the quota lasts; says whether it did. The row's lock makes issues of one agent pass one by one, as
+/// far as a quota is set.
 pub async fn count_issue(tx: &DatabaseTransaction, agent: AgentId, at: Timestamp, quota: u32) -> Result<bool, DbErr> {
     use token_usage::{ActiveModel, Column, Entity};
     if quota == 0 {

@@ -39,8 +39,9 @@ async fn ask(url: &Url, files: Option<&TlsFiles>) -> Result<u16, CommandError> {
     let host = url.host_str().ok_or_else(|| CommandError::Usage("the URL names no host".to_owned()))?;
     let name = host.trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(80);
-    let stream = TcpStream::connect((name, port)).await?;
     let host = format!("{host}:{port}");
+    let stream = TcpStream::connect((name, port)).await;
+    let stream = stream.map_err(|error| CommandError::Failed(format!("no server at {host}: {error}")))?;
     if url.scheme() != "https" {
         return status(stream, &host).await;
     }

@@ -12,17 +12,16 @@ use serde_json::{Value, json};
 pub enum KeysCommand {
     /// List the signing keys, oldest first
     ///
-    /// `published` is in the key set and will sign, `signs` does, `retired` only verifies, `ended` has left the key set,
-    /// `revoked` is worth nothing.
+    /// `published` is in the key set and will sign, `signs` does, `retired` only verifies, `ended` has left the key
+    /// set, `revoked` is worth nothing.
     #[command(after_help = "Example:\n  agentidp keys list --json")]
     List(List),
     /// Make new signing keys
     ///
-    /// One for JWTs and one for Biscuits, unless `--use` names one of them.
-    /// It is published at once and signs after 305 seconds, when every key set that somebody keeps has been fetched
-    /// anew. The key before it goes on to verify until its last token is over. Servers do this themselves every
-    /// KEY_ROTATION_DAYS.
-    #[command(after_help = "Example:\n  agentidp keys rotate")]
+    /// One for JWTs and one for Biscuits, unless `--use` names one of them. A new key is published at once and signs
+    /// after 305 seconds, when every key set that somebody keeps has been fetched anew. The key before it goes on to
+    /// verify until its last token is over. Servers do this themselves every KEY_ROTATION_DAYS.
+    #[command(after_help = "Example:\n  agentidp keys rotate --use jwt")]
     Rotate(Rotate),
     /// Drop a signing key that leaked
     ///

@@ -28,8 +28,8 @@ Start here: agentidp dev";
 
 /// AgentIdP, the identity provider for AI agents.
 ///
-/// Configuration comes from the environment first, then from agentidp.toml; docs/CONFIG.md lists it. No secret is ever an
-/// argument. Data goes to stdout, everything else to stderr.
+/// Configuration comes from the environment first, then from agentidp.toml; docs/CONFIG.md lists it. No secret is ever
+/// an argument. Data goes to stdout, everything else to stderr.
 #[derive(Debug, Parser)]
 #[command(name = "agentidp", version, propagate_version = true, after_help = EXIT_STATUS)]
 pub struct Cli {
@@ -50,16 +50,17 @@ enum Command {
     Dev(dev::Dev),
     /// Run a server
     ///
-    /// It needs ISSUER and MASTER_KEY, and a database whose schema is current: run `agentidp migrate` before, and `agentidp
-    /// bootstrap` once. SIGTERM ends it when the running requests are done, in at most 25 seconds; SIGHUP reads POLICY_DIR
-    /// anew.
+    /// It needs ISSUER and MASTER_KEY, and a database whose schema is current: run `agentidp migrate` before, and
+    /// `agentidp bootstrap` once. SIGTERM ends it when the running requests are done, in at most 25 seconds; SIGHUP
+    /// reads POLICY_DIR and the TLS certificate anew.
     #[command(
         after_help = "Example:\n  ISSUER=https://id.example.com MASTER_KEY_FILE=/run/secrets/master-key agentidp serve"
     )]
     Serve(serve::Serve),
     /// Bring the database schema up to date
     ///
-    /// Doing it again changes nothing. On PostgreSQL it runs as the owner of the tables, which MIGRATION_DATABASE_URL names.
+    /// Doing it again changes nothing. On PostgreSQL it runs as the owner of the tables, which MIGRATION_DATABASE_URL
+    /// names.
     #[command(after_help = "Example:\n  agentidp migrate")]
     Migrate(migrate::Migrate),
     /// Make the first administrator

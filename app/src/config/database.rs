@@ -48,8 +48,8 @@ impl Database {
 }
 
 impl DatabaseUrl {
-    /// The URL as a driver takes it. That of a file has no `//`, after which a relative path would be read as a host, and
-    /// characters that would end the path are written as %XX.
+    /// The URL as a driver takes it. That of a file has no `//`, after which a relative path would be read as a host,
+    /// and characters that would end the path are written as %XX.
     pub fn connection_string(&self) -> SecretString {
         match self {
             Self::Sqlite(path) => {

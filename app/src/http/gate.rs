@@ -21,14 +21,14 @@ const FEWEST: usize = 16;
 /// What a process has where nothing else is known.
 const USUAL_DESCRIPTORS: u64 = 1_024;
 
-/// Lets as many newcomers wait as there may be connections: the usual thousand is soon full when the machine is busy, and
-/// who finds it full tries again only after a second. The kernel may allow fewer.
+/// Lets as many newcomers wait as there may be connections: the usual thousand is soon full when the machine is busy,
+/// and who finds it full tries again only after a second. The kernel may allow fewer.
 pub fn widen(listener: &TcpListener) {
     let _ = SockRef::from(listener).listen(i32::try_from(MAX_CONNECTIONS).unwrap_or(i32::MAX));
 }
 
-/// Counts connections. Beyond the total, newcomers wait in the backlog of the listener; a source beyond its share is sent
-/// away, so that none can keep the others waiting by itself.
+/// Counts connections. Beyond the total, newcomers wait in the backlog of the listener; a source beyond its share is
+/// sent away, so that none can keep the others waiting by itself.
 pub struct Gate {
     total: Arc<Semaphore>,
     share: usize,

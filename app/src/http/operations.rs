@@ -216,15 +216,15 @@ pub fn is_oauth_path(path: &str) -> bool {
     OPERATIONS.iter().any(|operation| operation.is_oauth() && operation.path == path)
 }
 
-/// The template of a router pattern, for logs and metrics: every pattern is an operation's or has no parameters, but for
-/// the prefix, which the router gives for whatever is not there behind it.
+/// The template of a router pattern, for logs and metrics: every pattern is an operation's or has no parameters, but
+/// for the prefix, which the router gives for whatever is not there behind it.
 pub fn template(pattern: &str) -> Option<&str> {
     let operation = OPERATIONS.iter().find(|operation| operation.pattern == pattern);
     operation.map(|operation| operation.path).or((pattern != PREFIX).then_some(pattern))
 }
 
-/// The methods allowed at `path` (a concrete path), as the `Allow` header. A path that is no operation's is one of those
-/// outside of the API, which are read only.
+/// The methods allowed at `path` (a concrete path), as the `Allow` header. A path that is no operation's is one of
+/// those outside of the API, which are read only.
 pub fn allowed_methods(path: &str) -> String {
     let matches = |template: &str| {
         let (mut left, mut right) = (template.split('/'), path.split('/'));

@@ -1,7 +1,7 @@
 //! The accept loop: caps on connections, deadlines for those who send nothing, a drain at the end.
 //!
-//! It speaks HTTP/1.1, and says so where TLS asks. Without TLS nobody negotiates HTTP/2, and finding out the version would
-//! read without a deadline.
+//! It speaks HTTP/1.1, and says so where TLS asks. Without TLS nobody negotiates HTTP/2, and finding out the version
+//! would read without a deadline.
 
 use super::gate::{self, Gate};
 use super::patience::{self, Patience};
@@ -92,7 +92,8 @@ pub async fn serve(
     }
 }
 
-/// Shakes hands if the listener encrypts, then speaks HTTP. Whoever shakes no hands is sent away as who sends no headers.
+/// Shakes hands if the listener encrypts, then speaks HTTP. Whoever shakes no hands is sent away as who sends no
+/// headers.
 async fn connection<S>(stream: S, peer: SocketAddr, surface: Surface)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

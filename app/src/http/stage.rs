@@ -1,5 +1,5 @@
-//! Where a connection is between two requests. hyper knows when it answers one, but takes a connection that has served a
-//! request and has read half of the next one for idle, and would close it at the stop of the server.
+//! Where a connection is between two requests. hyper knows when it answers one, but takes a connection that has served
+//! a request and has read half of the next one for idle, and would close it at the stop of the server.
 
 use std::io::Result;
 use std::pin::Pin;

@@ -113,8 +113,8 @@ impl Rings {
     }
 }
 
-/// The signing keys. The first of each use is made at first start, another one of JWTs by `service` if the configuration
-/// has another algorithm than the newest.
+/// The signing keys. The first of each use is made at first start, another one of JWTs by `service` if the
+/// configuration has another algorithm than the newest.
 ///
 /// # Errors
 /// A key does not open, or the database is away.
@@ -153,8 +153,9 @@ pub async fn key_rings(
     })
 }
 
-/// Seals anew what is not sealed under the current master key, so that the previous one is needed no longer; says whether
-/// there was anything. What does not open is left: if it still signs or verifies, opening it fails next and says why.
+/// Seals anew what is not sealed under the current master key, so that the previous one is needed no longer; says
+/// whether there was anything. What does not open is left: if it still signs or verifies, opening it fails next and
+/// says why.
 async fn reseal(
     store: &SqlStore,
     stored: &[StoredKey],

@@ -1,11 +1,14 @@
 //! Configuration → adapters → services. The one folder that names adapters: to see the whole system, read this file.
 
+mod background;
 mod database;
 mod keys;
 mod machine;
 mod observer;
 mod policy;
+mod secrets;
 
+pub use background::Background;
 pub use database::{open_current_store, open_store};
 pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
@@ -16,21 +19,16 @@ use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
 use crate::telemetry::metrics::Metrics;
-use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
-use agentidp_adapters::digest::{DigestSecrets, Pepper};
-use agentidp_adapters::master_key::{MasterKey, MasterKeyError, MasterKeys};
+use agentidp_adapters::master_key::{MasterKeyError, MasterKeys};
 use agentidp_adapters::memory::{DEFAULT_CAPACITY, MemoryLimiter};
 use agentidp_adapters::metered::{Metered, MeteredPolicy, Observer};
 use agentidp_adapters::rego::LoadError;
-use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
 use agentidp_adapters::signing_keys::KeyError;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
-use agentidp_core::domain::credential::Backend;
-use agentidp_core::domain::key::{KeyState, KeyUse};
 use agentidp_core::ports::policy::PolicyEngine;
-use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
-use agentidp_core::ports::storage::{CredentialStore, KeyStore, StoreError};
+use agentidp_core::ports::secrets::{SecretError, SecretStore};
+use agentidp_core::ports::storage::{CredentialStore, StoreError};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::access::AccessService;
 use agentidp_core::services::agents::AgentService;
@@ -40,17 +38,13 @@ use agentidp_core::services::clients::{ClientService, LegacyPresence};
 use agentidp_core::services::credentials::CredentialService;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::import::ImportService;
-use agentidp_core::services::keys::{KeyService, KeyServiceError};
+use agentidp_core::services::keys::KeyServiceError;
 use agentidp_core::services::presented::PresentedTokens;
 use agentidp_core::services::tokens::TokenService;
-use autometrics::autometrics;
+use secrets::{digest_secrets, legacy_cost, secret_router};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// The bcrypt cost that is measured at start.
-const MEASURED_COST: u32 = 8;
 
 /// Why the system cannot be put together. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -111,113 +105,15 @@ fn file_error(path: &Path, source: std::io::Error) -> StartError {
     StartError::File { path: path.display().to_string(), source }
 }
 
-fn digest_secrets(keys: &MasterKeys) -> Arc<DigestSecrets> {
-    let pepper = |key: &MasterKey| Pepper::new(key.id(), key.digest_pepper());
-    Arc::new(DigestSecrets::new(pepper(&keys.current), keys.previous.as_ref().map(pepper)))
-}
-
-/// What verifies secrets: digests at once, bcrypt behind a cache.
-fn secret_router(digest: Arc<DigestSecrets>) -> Result<Arc<SecretRouter>, StartError> {
-    let cached = CachedVerifier::new(Arc::new(BcryptLegacy::default()), CacheLimits::default())?;
-    let backends: [(Backend, Arc<dyn SecretVerifier>); 2] =
-        [(Backend::Digest, digest), (Backend::Bcrypt, Arc::new(cached))];
-    Ok(Arc::new(SecretRouter::new(backends)))
-}
-
-/// What verifying a legacy secret of the highest cost takes here. A step of cost doubles the work, so it is enough to
-/// measure a cheap one.
-async fn legacy_cost() -> Result<Duration, StartError> {
-    let steps = bcrypt_legacy::MAX_COST.saturating_sub(MEASURED_COST);
-    let measured = bcrypt_legacy::measure(MEASURED_COST).await?;
-    Ok(measured.saturating_mul(1_u32.checked_shl(steps).unwrap_or(1)))
-}
-
 /// The services behind the HTTP surface, and what works in the background.
 pub struct System {
     pub state: Arc<AppState>,
     pub background: Background,
 }
 
-/// What `lifecycle` runs from time to time.
-#[derive(Clone)]
-pub struct Background {
-    pub store: Arc<Metered<SqlStore>>,
-    pub audit: Arc<AuditService>,
-    pub legacy: Arc<LegacyPresence>,
-    pub policy: Policy,
-    pub rings: Rings,
-    pub signing_keys: Arc<KeyService>,
-    /// How old the newest signing key of a use may get; none: for ever.
-    pub key_rotation: Option<Duration>,
-    pub metrics: Arc<Metrics>,
-    pub ambient: Ambient,
-}
-
-#[autometrics]
-impl Background {
-    /// Learns whether legacy credentials are in use.
-    ///
-    /// # Errors
-    /// The database is away.
-    pub async fn refresh_legacy(&self) -> Result<(), StoreError> {
-        self.legacy.refresh(self.store.as_ref(), &self.ambient).await
-    }
-
-    /// Reads the policy anew.
-    ///
-    /// # Errors
-    /// It is bad or cannot be recorded; the old one stays in force.
-    pub async fn reload_policy(&self) -> Result<Reload, ReloadError> {
-        self.policy.reload(self.store.as_ref(), &self.audit, &self.ambient).await
-    }
-
-    /// Takes the signing keys as they are now: new ones, revoked ones, those whose time is over.
-    ///
-    /// # Errors
-    /// The database is away, or a new key does not open. Then the keys that are known stay.
-    pub async fn refresh_keys(&self) -> Result<(), StartError> {
-        let stored = KeyStore::list(self.store.as_ref()).await?;
-        let now = self.ambient.clock.now();
-        let signing = stored.iter().filter(|key| key.state(&stored, now) == KeyState::Signs);
-        if let Some(age) = signing.map(|key| now.since(key.created_at)).max() {
-            self.metrics.signing_key(age);
-        }
-        Ok(self.rings.replace(&stored)?)
-    }
-
-    /// Makes a new signing key of each use whose newest one is too old.
-    ///
-    /// # Errors
-    /// The database is away, or no key can be made.
-    pub async fn rotate_keys(&self) -> Result<(), KeyServiceError> {
-        let Some(period) = self.key_rotation else { return Ok(()) };
-        for usage in KeyUse::ALL.iter().copied() {
-            if let Some(key) = self.signing_keys.rotate_when_older(usage, period).await? {
-                tracing::info!(kid = key.kid, "the signing key is due to be replaced: a new one was made");
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what has outlived its use: revocations, idempotency records, old events.
-    ///
-    /// # Errors
-    /// The database is away.
-    pub async fn purge(&self) -> Result<(), StoreError> {
-        use agentidp_core::ports::storage::{IdempotencyStore, TokenStore};
-        let now = self.ambient.clock.now();
-        // One that fails does not keep the others from running.
-        let (revocations, records, events) = (
-            TokenStore::purge(self.store.as_ref(), now).await,
-            IdempotencyStore::purge(self.store.as_ref(), now).await,
-            self.audit.prune().await,
-        );
-        revocations.and(records).and(events).map(drop)
-    }
-}
-
-/// Puts the whole system together on an open database, for the issuer `issuer`, by the time of `ambient`. Long, because it is a list: every part
-/// and what it is made of, once, in the order in which they need each other, without a decision of its own.
+/// Puts the whole system together on an open database, for the issuer `issuer`, by the time of `ambient`. Long, because
+/// it is a list: every part and what it is made of, once, in the order in which they need each other, without a
+/// decision of its own.
 ///
 /// # Errors
 /// A master key, a signing key, the policy or the database does not fit; each says what to do.

@@ -67,8 +67,8 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Reads the folder anew. A policy that proves good is recorded and then put in force; decisions under way end under
-    /// the old one. A bad one is recorded too, and changes nothing.
+    /// Reads the folder anew. A policy that proves good is recorded and then put in force; decisions under way end
+    /// under the old one. A bad one is recorded too, and changes nothing.
     ///
     /// # Errors
     /// The policy is bad, or the database is away; the old policy stays in force.

@@ -15,7 +15,7 @@ const COMMANDS: [(&[&str], &[&str]); 17] = [
     (&["policy", "test"], &["[DIR]", "--json", "_test.rego"]),
     (&["policy", "explain"], &["[DIR]", "--input", "--event", "--json"]),
     (&["keys", "list"], &["--json"]),
-    (&["keys", "rotate"], &["--json", "305 seconds"]),
+    (&["keys", "rotate"], &["--use", "--json", "305 seconds"]),
     (&["keys", "revoke"], &["<KID>", "--json"]),
     (&["credentials", "import"], &["<FILE>", "--json", "clientId", "secretHash"]),
     (&["credentials", "status"], &["--json"]),

@@ -45,7 +45,7 @@ fn migrate_and_bootstrap_make_a_server() {
     place.done(&["healthcheck"]);
     let ended = server.terminate();
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
-    Place::bare().run(&["healthcheck", "--url", &url]).failed(1, &["agentidp: "]);
+    Place::bare().run(&["healthcheck", "--url", &url]).failed(1, &["agentidp: no server at 127.0.0.1:"]);
 }
 
 #[test]

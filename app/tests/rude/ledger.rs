@@ -40,8 +40,8 @@ fn all(admin: &Admin<'_>, path: &str) -> Vec<Value> {
     }
 }
 
-/// Fails unless nothing is lost, nothing is there without its event, and no event without what it tells of. Gives how many
-/// changes were acknowledged.
+/// Fails unless nothing is lost, nothing is there without its event, and no event without what it tells of. Gives how
+/// many changes were acknowledged.
 pub fn balance(admin: &Admin<'_>, workers: &[Worker], administrator: &str) -> usize {
     let agents: HashSet<String> =
         all(admin, "/agents").iter().map(|agent| agent["agentId"].as_str().unwrap().to_owned()).collect();

@@ -9,7 +9,8 @@ const CLIENTS: usize = 20;
 /// 5 s until the server closes, 10 s until the kernel drops the rest; without a limit it keeps that for minutes.
 const GONE: Duration = Duration::from_secs(35);
 
-/// How many connections of the port there are in the kernel, whoever has closed them; not those that wait to be forgotten.
+/// How many connections of the port there are in the kernel, whoever has closed them; not those that wait to be
+/// forgotten.
 fn connections(port: u16) -> usize {
     let (established, fin_wait) = ("01", "04");
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep_until};
 const CLIENTS: usize = 2_000;
 /// Every request ends within 10 s; closing two thousand connections at once takes a busy machine a while.
 const CLOSED: Duration = Duration::from_secs(13);
-/// Connected at once, they begin to misbehave one after the other: this is about how many the server bears, not about how
-/// many requests a second a debug build answers.
+/// Connected at once, they begin to misbehave one after the other: this is about how many the server bears, not about
+/// how many requests a second a debug build answers.
 const BEGINNING: Duration = Duration::from_secs(3);
 /// What the server may grow to: two thousand connections with a request each, in a debug build.
 const MOST_MEBIBYTES: u64 = 256;

@@ -1,4 +1,5 @@
-//! Contract of [`RateLimiter`]. That events which truly arrive together share one bucket is for the harness: it has threads.
+//! Contract of [`RateLimiter`]. That events which truly arrive together share one bucket is for the harness: it has
+//! threads.
 
 use crate::domain::rate::{PerMinute, RateDecision};
 use crate::ports::limits::RateLimiter;

@@ -183,7 +183,8 @@ pub async fn a_reference_is_not_the_secret(store: &dyn SecretStore, _: Custody) 
     assert_eq!(format!("{at:?}"), format!("SecretRef({})", at.backend()));
 }
 
-/// One test per case of [`SecretVerifier`]; `$setup` is an async function that gives the verifier, boxed, and [`Known`].
+/// One test per case of [`SecretVerifier`]; `$setup` is an async function that gives the verifier, boxed, and
+/// [`Known`].
 #[macro_export]
 macro_rules! secret_verifier_contract {
     ($name:ident, $setup:path) => {
@@ -201,7 +202,8 @@ macro_rules! secret_verifier_contract {
     };
 }
 
-/// One test per case of [`SecretStore`]; `$setup` is an async function that gives the store, boxed, and its [`Custody`].
+/// One test per case of [`SecretStore`]; `$setup` is an async function that gives the store, boxed, and its
+/// [`Custody`].
 #[macro_export]
 macro_rules! secret_store_contract {
     ($name:ident, $setup:path) => {

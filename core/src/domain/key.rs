@@ -4,8 +4,8 @@ use super::text::closed_set;
 use super::time::Timestamp;
 use std::time::Duration;
 
-/// How long a new key is published before it signs: as long as a key set may be cached, and what a server takes to learn
-/// of the key.
+/// How long a new key is published before it signs: as long as a key set may be cached, and what a server takes to
+/// learn of the key.
 pub const PUBLISHED_AHEAD: Duration = Duration::from_secs(300 + 5);
 /// How long a key verifies after others took its place: as long as the longest token lives, and some room for clocks.
 pub const VERIFIES_ON: Duration = Duration::from_secs(86_400 + 300);
@@ -65,8 +65,8 @@ impl StoredKey {
         (self.active_from, self.created_at, &self.kid)
     }
 
-    /// What the key does at `now`, beside all others of its use. The newest one signs of those that may. A key whose successors are
-    /// all revoked signs again, unless it has left the key set: from there is no way back.
+    /// What the key does at `now`, beside all others of its use. The newest one signs of those that may. A key whose
+    /// successors are all revoked signs again, unless it has left the key set: from there is no way back.
     pub fn state(&self, all: &[Self], now: Timestamp) -> KeyState {
         if self.is_revoked(now) {
             return KeyState::Revoked;

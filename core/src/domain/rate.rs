@@ -1,4 +1,5 @@
-//! Rate limits by GCRA (generic cell rate algorithm, ITU-T I.371): a bucket is one number, the theoretical arrival time.
+//! Rate limits by GCRA (generic cell rate algorithm, ITU-T I.371): a bucket is one number, the theoretical arrival
+//! time.
 
 use super::time::Timestamp;
 use std::time::Duration;

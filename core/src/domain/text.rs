@@ -1,6 +1,7 @@
 //! The error of every domain constructor that parses text, and the macro for closed sets of words.
 
-/// Why a text is not a value of the type asked for. The message is for people and ends up in `details.fields[].message`.
+/// Why a text is not a value of the type asked for. The message is for people and ends up in
+/// `details.fields[].message`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);

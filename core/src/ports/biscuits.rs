@@ -18,10 +18,10 @@ pub trait BiscuitMinter: Send + Sync {
 
 /// Reads Biscuits. No I/O: keys are in memory.
 pub trait BiscuitReader: Send + Sync {
-    /// A Biscuit whose first block a root key of this issuer signed, or none. It MUST be none for another signature, root
-    /// key or issuer, for a first block that is not one of those minted here, for every spelling but that of its bytes,
-    /// and for blocks whose checks could cost more than a fixed amount of work. Time, audience and checks are the
-    /// caller's to judge.
+    /// A Biscuit whose first block a root key of this issuer signed, or none. It MUST be none for another signature,
+    /// root key or issuer, for a first block that is not one of those minted here, for every spelling but that of its
+    /// bytes, and for blocks whose checks could cost more than a fixed amount of work. Time, audience and checks are
+    /// the caller's to judge.
     fn read(&self, token: &str) -> Option<ReadBiscuit>;
 
     /// The public halves of all root keys that verify, in JSON: `{"keys":[{"keyId","algorithm","publicKey"}]}`.
@@ -35,8 +35,8 @@ pub struct ReadBiscuit {
     pub claims: Claims,
     /// The token that it was made from.
     pub parent: TokenId,
-    /// The ids of its blocks in hexadecimal, the first block first. Whoever holds the Biscuit can add a block, which has
-    /// an id of its own, and can change no other.
+    /// The ids of its blocks in hexadecimal, the first block first. Whoever holds the Biscuit can add a block, which
+    /// has an id of its own, and can change no other.
     pub blocks: Vec<String>,
     pub checks: Arc<dyn BiscuitChecks>,
 }

@@ -95,8 +95,8 @@ pub trait CredentialStore: Send + Sync {
         journal: &Journal,
     ) -> Result<(), StoreError>;
 
-    /// Adds a legacy credential for an active agent, whatever its revision, else [`StoreError::Stale`]; one more than ten
-    /// that are active at `now` MUST be [`StoreError::LimitReached`], whenever this one was made.
+    /// Adds a legacy credential for an active agent, whatever its revision, else [`StoreError::Stale`]; one more than
+    /// ten that are active at `now` MUST be [`StoreError::LimitReached`], whenever this one was made.
     async fn import(&self, credential: &Credential, now: Timestamp, journal: &Journal) -> Result<(), StoreError>;
 
     /// The credential, if it is the agent's.
@@ -112,8 +112,8 @@ pub trait CredentialStore: Send + Sync {
     ) -> Result<Page<Credential>, StoreError>;
 
     /// Writes `credential` over the row whose revision is one less; any other revision MUST be [`StoreError::Stale`].
-    /// With `agent_revision` given, the agent MUST be active and have it, else [`StoreError::Stale`]. A rotation may bring
-    /// an expired credential back: if ten others are active at the event's time, that MUST be
+    /// With `agent_revision` given, the agent MUST be active and have it, else [`StoreError::Stale`]. A rotation may
+    /// bring an expired credential back: if ten others are active at the event's time, that MUST be
     /// [`StoreError::LimitReached`].
     async fn update(
         &self,
@@ -170,7 +170,8 @@ pub trait TokenStore: Send + Sync {
     /// once; then nothing is recorded.
     async fn record_issue(&self, issue: &Issue) -> Result<(), StoreError>;
 
-    /// Moves `last_used_at` of the credential to `at`, unless it is less than a minute older: for uses that issue nothing.
+    /// Moves `last_used_at` of the credential to `at`, unless it is less than a minute older: for uses that issue
+    /// nothing.
     async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError>;
 
     /// Records a revocation. Revoking again MUST succeed and keep the first record; the event is written each time.
@@ -266,18 +267,17 @@ pub trait KeyStore: Send + Sync {
     /// Adds a key beside the others. A `kid` that is there MUST be [`StoreError::Conflict`].
     async fn insert(&self, key: &StoredKey, event: &AuditEvent) -> Result<(), StoreError>;
 
-    /// Adds a key beside the others, if the newest of its use that signs or will at the event's time is the key `after`; says
-    /// whether it was so. Else MUST change nothing; of many that ask at once exactly one adds a key.
+    /// Adds a key beside the others, if the newest of its use that signs or will at the event's time is the key
+    /// `after`; says whether it was so. Else MUST change nothing; of many that ask at once exactly one adds a key.
     async fn insert_after(&self, after: &str, key: &StoredKey, event: &AuditEvent) -> Result<bool, StoreError>;
 
-    /// Revokes the key `kid` at the event's time and writes the event. If no key of the use of `spare`, which is that of
-    /// `kid`, signs then, MUST add the one of `spare` and write its event too; of revocations that run together none may
-    /// leave the keys without one that signs. A
-    /// key that is unknown or revoked already MUST change nothing.
+    /// Revokes the key `kid` at the event's time and writes the event. If no key of the use of `spare`, which is that
+    /// of `kid`, signs then, MUST add the one of `spare` and write its event too; of revocations that run together none
+    /// may leave the keys without one that signs. A key that is unknown or revoked already MUST change nothing.
     async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError>;
 
-    /// Keeps `key` as it is sealed now, if the row of its `kid` is still sealed under the master key `was`; says whether
-    /// it was so. MUST change nothing but the sealed key and the name of its master key.
+    /// Keeps `key` as it is sealed now, if the row of its `kid` is still sealed under the master key `was`; says
+    /// whether it was so. MUST change nothing but the sealed key and the name of its master key.
     async fn reseal(&self, key: &StoredKey, was: &str) -> Result<bool, StoreError>;
 
     /// Every id of a master key that a row (signing key or digest of a credential that is not revoked) names.

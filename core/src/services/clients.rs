@@ -126,8 +126,8 @@ impl ClientService {
         Ok(Err(Failure { reason: "bad_secret", agent: Some(standing.agent) }))
     }
 
-    /// Every refusal costs a hash, whatever is known of the client: who is unknown waits in the same queue as who is not,
-    /// and is told the same when it is full.
+    /// Every refusal costs a hash, whatever is known of the client: who is unknown waits in the same queue as who is
+    /// not, and is told the same when it is full.
     async fn find_legacy(&self, id: Option<AgentId>, secret: &PresentedSecret) -> Found<(Agent, Credential)> {
         let known = match id {
             Some(id) => self.credentials.legacy(id).await?,

@@ -14,8 +14,8 @@ use crate::ports::policy::PolicyRequest;
 use std::collections::BTreeSet;
 
 impl TokenService {
-    /// Gives a client a Biscuit for a live JWT of its own: for the same resources, with the same scopes or fewer, and no
-    /// longer. Without scopes asked for it has all of the parent's. Its record is durable before it is handed out.
+    /// Gives a client a Biscuit for a live JWT of its own: for the same resources, with the same scopes or fewer, and
+    /// no longer. Without scopes asked for it has all of the parent's. Its record is durable before it is handed out.
     ///
     /// # Errors
     /// The subject cannot be exchanged, other scopes or resources than it has are asked for, the quota is used up, the

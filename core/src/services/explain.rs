@@ -1,5 +1,5 @@
-//! What would have turned a refusal into an allowance: found by asking the policy again about a changed request, never by
-//! knowing its rules.
+//! What would have turned a refusal into an allowance: found by asking the policy again about a changed request, never
+//! by knowing its rules.
 
 use crate::domain::agent::AgentStatus;
 use crate::domain::caller::TokenType;
@@ -32,8 +32,8 @@ pub enum Change {
     Jwt,
 }
 
-/// Decides, and looks for what would have helped: one change, or else two together, or all scopes that the policy names as
-/// missing. `scopes` are those that a token could have had.
+/// Decides, and looks for what would have helped: one change, or else two together, or all scopes that the policy names
+/// as missing. `scopes` are those that a token could have had.
 ///
 /// # Errors
 /// The policy came to no decision.

@@ -69,8 +69,8 @@ impl KeyService {
         list(self.keys.as_ref(), self.ambient.clock.now()).await
     }
 
-    /// Makes a new key of that use. It is published at once and signs when every cached key set has passed its age; without a key
-    /// that signs meanwhile, it signs at once.
+    /// Makes a new key of that use. It is published at once and signs when every cached key set has passed its age;
+    /// without a key that signs meanwhile, it signs at once.
     ///
     /// # Errors
     /// No key can be made, or the database is away.
@@ -83,8 +83,8 @@ impl KeyService {
         Ok(key)
     }
 
-    /// Makes a new key as [`KeyService::rotate`] does, if the newest of those that sign or will is `period` old. Of many
-    /// servers that ask at once one makes it.
+    /// Makes a new key as [`KeyService::rotate`] does, if the newest of those that sign or will is `period` old. Of
+    /// many servers that ask at once one makes it.
     ///
     /// # Errors
     /// No key can be made, or the database is away.
@@ -123,8 +123,8 @@ impl KeyService {
         Ok(added.then_some(key))
     }
 
-    /// Revokes a key, and with it every token that it signed. If no other of its use signs, a new one does at once. Revoking
-    /// again changes nothing.
+    /// Revokes a key, and with it every token that it signed. If no other of its use signs, a new one does at once.
+    /// Revoking again changes nothing.
     ///
     /// # Errors
     /// There is no such key, no other can be made, or the database is away.

@@ -1,5 +1,5 @@
-//! The use-cases: one service per resource, one method per use-case. The use-cases of a resource share nearly all ways to
-//! fail, and one table turns them into answers, so there is one error enum for each service, not for each method.
+//! The use-cases: one service per resource, one method per use-case. The use-cases of a resource share nearly all ways
+//! to fail, and one table turns them into answers, so there is one error enum for each service, not for each method.
 
 pub mod access;
 pub mod agents;

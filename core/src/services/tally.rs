@@ -102,8 +102,8 @@ impl Tally {
         self.state().owe(unwritten);
     }
 
-    /// The counts of minutes that are over at `minute` (minutes since the epoch), as events to write. Those that are due
-    /// again have new ids, for nobody knows whether a write that failed was made.
+    /// The counts of minutes that are over at `minute` (minutes since the epoch), as events to write. Those that are
+    /// due again have new ids, for nobody knows whether a write that failed was made.
     pub fn due(&self, minute: i64, mut new_id: impl FnMut() -> EventId) -> Vec<AuditEvent> {
         let mut state = self.state();
         let owed = std::mem::take(&mut state.owed).into_iter();

@@ -209,8 +209,8 @@ impl TokenService {
         })
     }
 
-    /// The claims of a token that is live and that the caller may ask about, with the scopes that it has for what is asked;
-    /// none for every other text, and for a token that has no scope then.
+    /// The claims of a token that is live and that the caller may ask about, with the scopes that it has for what is
+    /// asked; none for every other text, and for a token that has no scope then.
     ///
     /// # Errors
     /// The database is away, or the checks of a Biscuit came to no end.

@@ -18,8 +18,8 @@ pub enum PolicyCommand {
     Check(Check),
     /// Run the tests of a policy
     ///
-    /// The tests are the rules named `test_…` in the files `…_test.rego` beside authz.rego. One that fails is named, and
-    /// the exit status is then 1; for a policy that is broken it is 2.
+    /// The tests are the rules named `test_…` in the files `…_test.rego` beside authz.rego. One that fails is named,
+    /// and the exit status is then 1; for a policy that is broken it is 2.
     #[command(after_help = "Example:\n  agentidp policy test ./policies")]
     Test(test::Test),
     /// Tell how a request is decided, and what would have changed a refusal

@@ -1,0 +1,92 @@
+//! What a server does beside answering: `lifecycle` says when.
+
+use super::{Policy, Reload, ReloadError, Rings, StartError};
+use crate::telemetry::metrics::Metrics;
+use agentidp_adapters::metered::Metered;
+use agentidp_adapters::sql::SqlStore;
+use agentidp_core::domain::key::{KeyState, KeyUse};
+use agentidp_core::ports::storage::{IdempotencyStore, KeyStore, StoreError, TokenStore};
+use agentidp_core::services::Ambient;
+use agentidp_core::services::audit::AuditService;
+use agentidp_core::services::clients::LegacyPresence;
+use agentidp_core::services::keys::{KeyService, KeyServiceError};
+use autometrics::autometrics;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What `lifecycle` runs from time to time.
+#[derive(Clone)]
+pub struct Background {
+    pub store: Arc<Metered<SqlStore>>,
+    pub audit: Arc<AuditService>,
+    pub legacy: Arc<LegacyPresence>,
+    pub policy: Policy,
+    pub rings: Rings,
+    pub signing_keys: Arc<KeyService>,
+    /// How old the newest signing key of a use may get; none: for ever.
+    pub key_rotation: Option<Duration>,
+    pub metrics: Arc<Metrics>,
+    pub ambient: Ambient,
+}
+
+#[autometrics]
+impl Background {
+    /// Learns whether legacy credentials are in use.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn refresh_legacy(&self) -> Result<(), StoreError> {
+        self.legacy.refresh(self.store.as_ref(), &self.ambient).await
+    }
+
+    /// Reads the policy anew.
+    ///
+    /// # Errors
+    /// It is bad or cannot be recorded; the old one stays in force.
+    pub async fn reload_policy(&self) -> Result<Reload, ReloadError> {
+        self.policy.reload(self.store.as_ref(), &self.audit, &self.ambient).await
+    }
+
+    /// Takes the signing keys as they are now: new ones, revoked ones, those whose time is over.
+    ///
+    /// # Errors
+    /// The database is away, or a new key does not open. Then the keys that are known stay.
+    pub async fn refresh_keys(&self) -> Result<(), StartError> {
+        let stored = KeyStore::list(self.store.as_ref()).await?;
+        let now = self.ambient.clock.now();
+        let signing = stored.iter().filter(|key| key.state(&stored, now) == KeyState::Signs);
+        if let Some(age) = signing.map(|key| now.since(key.created_at)).max() {
+            self.metrics.signing_key(age);
+        }
+        Ok(self.rings.replace(&stored)?)
+    }
+
+    /// Makes a new signing key of each use whose newest one is too old.
+    ///
+    /// # Errors
+    /// The database is away, or no key can be made.
+    pub async fn rotate_keys(&self) -> Result<(), KeyServiceError> {
+        let Some(period) = self.key_rotation else { return Ok(()) };
+        for usage in KeyUse::ALL.iter().copied() {
+            if let Some(key) = self.signing_keys.rotate_when_older(usage, period).await? {
+                tracing::info!(kid = key.kid, "the signing key is due to be replaced: a new one was made");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what has outlived its use: revocations, idempotency records, old events.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn purge(&self) -> Result<(), StoreError> {
+        let now = self.ambient.clock.now();
+        // One that fails does not keep the others from running.
+        let (revocations, records, events) = (
+            TokenStore::purge(self.store.as_ref(), now).await,
+            IdempotencyStore::purge(self.store.as_ref(), now).await,
+            self.audit.prune().await,
+        );
+        revocations.and(records).and(events).map(drop)
+    }
+}
