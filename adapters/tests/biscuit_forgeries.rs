@@ -9,6 +9,7 @@ use agentidp_core::contract::tokens::claims;
 use agentidp_core::domain::ids::TokenId;
 use agentidp_core::domain::key::StoredKey;
 use agentidp_core::domain::time::Timestamp;
+use agentidp_core::domain::token::Claims;
 use agentidp_core::ports::biscuits::{BiscuitMinter, BiscuitReader, RequestFacts, Undecided};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -194,6 +195,22 @@ fn checks_that_cost_too_much_are_no_biscuit() {
         let read = ring.read(&attenuate(&token, &datalog)).expect("this is little");
         assert_eq!(read.checks.passing(&facts()).unwrap().to_string(), "data:read");
     }
+}
+
+/// Checks run once for each scope: many scopes make them dearer.
+#[test]
+fn checks_that_cost_too_much_for_all_scopes_are_no_biscuit() {
+    let ring = ring(&[root()], ISSUER);
+    let of_scopes = |count: usize| {
+        let scopes = (0..count).map(|number| format!("r{number}:a").parse().unwrap()).collect();
+        ring.mint(&Claims { scopes, ..claims(ISSUER) }, TokenId::new(uuid::Uuid::from_u128(7))).unwrap().0
+    };
+    let check = "check if requested($s), [\"r0:a\", \"r1:a\"].contains($s)";
+    let costly = [check; 100].join(";");
+    assert!(ring.read(&attenuate(&of_scopes(5), &costly)).is_some());
+    assert!(ring.read(&attenuate(&of_scopes(64), &costly)).is_none());
+    // As many blocks as there may be, with a usual check each.
+    assert!(ring.read(&(1..16).fold(of_scopes(70), |token, _| attenuate(&token, check))).is_some());
 }
 
 /// Whatever the machine does meanwhile, a good Biscuit is never refused. "Not known" is possible and is no refusal; so

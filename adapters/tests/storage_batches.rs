@@ -29,6 +29,7 @@ on_both!(
     a_record_that_is_refused_spares_its_neighbours,
     the_last_use_is_that_of_the_latest_issue,
     parallel_questions_are_each_answered,
+    the_longest_questions_fit_into_a_statement,
     a_failing_database_answers_everyone,
     a_busy_database_answers_everyone_in_time,
     who_goes_away_harms_nobody,
@@ -165,6 +166,20 @@ async fn parallel_questions_are_each_answered(url: String) {
     let agents = race(clients.iter().map(|(_, agent)| stores.agents.find(agent.id))).await;
     for ((_, agent), found) in clients.iter().zip(agents) {
         assert_eq!(found.unwrap().as_ref(), Some(agent));
+    }
+    store.close().await.unwrap();
+}
+
+/// Full batches of Biscuits with as many blocks as a holder may give them: that must not fail for everyone.
+async fn the_longest_questions_fit_into_a_statement(url: String) {
+    let store = migrated(&url).await;
+    let stores = Stores::of(Arc::new(store.clone()));
+    let agent = added(&stores, agent(1)).await;
+    let credential = added_credential(&stores, credential(&agent, 1)).await;
+    // Its own, that of its parent, and those of 16 blocks.
+    let tokens: Vec<String> = (0..18).map(|number| number.to_string()).collect();
+    for standing in race((0..600).map(|_| stores.tokens.standing(agent.id, credential.id, &tokens))).await {
+        assert!(!standing.unwrap().unwrap().revoked);
     }
     store.close().await.unwrap();
 }

@@ -12,14 +12,16 @@ mod support;
 
 use agentidp_core::domain::audit::Action;
 use agentidp_core::domain::scope::ScopeSet;
+use agentidp_core::domain::token::Claims;
 use agentidp_core::ports::biscuits::BiscuitReader;
 use agentidp_core::ports::policy::{Decision, Refusal};
 use agentidp_core::ports::storage::StoreError;
+use agentidp_core::ports::tokens::TokenSigner;
 use agentidp_core::services::access::{AccessError, AccessService, AuthenticationError, Call};
 use agentidp_core::services::presented::PresentedTokens;
 use agentidp_core::services::tokens::{IntrospectError, IssueError, IssuedToken, Question, TokenRequest, TokenService};
 use std::sync::Arc;
-use support::doubles::{Endless, NoKey, Says, allowed, refused};
+use support::doubles::{Endless, NoKey, Once, Says, allowed, refused};
 use support::{Client, World, ask, context, seconds, text};
 
 async fn scene() -> (World, Client, String) {
@@ -49,7 +51,7 @@ async fn a_biscuit_has_what_its_parent_has() {
     let issued = exchanged(&world, &world.tokens(), &client, &jwt, TokenRequest::default()).await.unwrap();
     let found = world.biscuits.read(&issued.text.0).unwrap();
     assert_eq!((found.parent, issued.expires_in), (parent.id, seconds(3500)));
-    let expected = agentidp_core::domain::token::Claims {
+    let expected = Claims {
         id: found.claims.id,
         issued_at: world.now().whole_second(),
         not_before: world.now().whole_second(),
@@ -76,6 +78,50 @@ async fn no_biscuit_outlives_the_credential() {
     world.clock.advance(seconds(599));
     let issued = exchanged(&world, &world.tokens(), &client, &jwt, TokenRequest::default()).await.unwrap();
     assert_eq!(issued.expires_in, seconds(1));
+}
+
+/// Whoever has a stolen key writes into the parent what they like.
+#[tokio::test]
+async fn no_biscuit_lives_longer_than_tokens_do() {
+    let (world, client, jwt) = scene().await;
+    let forged = Claims { expires_at: world.now().after(seconds(1_000_000)), ..world.claims(&jwt) };
+    let forged = world.ring.sign(&forged).unwrap().0;
+    let issued = exchanged(&world, &world.tokens(), &client, &forged, TokenRequest::default()).await.unwrap();
+    assert_eq!(issued.expires_in, seconds(3600));
+}
+
+#[tokio::test]
+async fn who_presents_the_token_of_another_client_is_recorded() {
+    let (world, _, jwt) = scene().await;
+    let thief = world.client("team-b", &["data:read"]).await;
+    world.news().await;
+    let result = exchanged(&world, &world.tokens(), &thief, &jwt, TokenRequest::default()).await;
+    assert!(matches!(result, Err(IssueError::InvalidSubject)), "{result:?}");
+    let event = world.only_news().await;
+    assert_eq!((event.action, event.agent_id), (Action::AuthzDenied, Some(thief.agent.id)));
+    assert_eq!(event.reason.as_deref(), Some("token_of_another_client"));
+}
+
+/// Checks cost time, and a limit comes only after them.
+#[tokio::test]
+async fn the_checks_of_a_good_biscuit_run_once() {
+    let (world, client, jwt) = scene().await;
+    let biscuit = exchanged(&world, &world.tokens(), &client, &jwt, TokenRequest::default()).await.unwrap().text.0;
+    let access = AccessService {
+        agents: world.store.clone(),
+        presented: Arc::new(PresentedTokens {
+            tokens: world.store.clone(),
+            verifier: world.ring.clone(),
+            biscuits: Arc::new(Once(world.biscuits.clone())),
+            clock: world.clock.clone(),
+        }),
+        policy: world.access.policy.clone(),
+        audit: world.audit.clone(),
+        ambient: world.ambient.clone(),
+        issuer: support::ISSUER.to_owned(),
+    };
+    let call = Call { operation: "getAgent", target: None };
+    access.authenticate(&biscuit, &call, &context()).await.unwrap();
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ pub const MAX_BYTES: usize = 8 * 1024;
 const MAX_BLOCKS: usize = 16;
 /// Most work in the checks of one candidate. A unit is about as much as comparing two values: in all, few milliseconds.
 const MAX_WORK: u64 = 50_000;
+/// Most work in the checks of all candidates together: the checks run once for each of them, and an agent may have many.
+const MAX_WORK_IN_ALL: u64 = 500_000;
 
 /// The envelope: of few blocks, all of them the holder's own and signed by Ed25519, in the one form that it is written
 /// in. A signature by P-256 has a second form, and with it a block would have a second id, which nobody revoked.
@@ -26,17 +28,21 @@ pub fn envelope(bytes: &[u8]) -> Option<Biscuit> {
     admitted.then_some(envelope)
 }
 
-/// The blocks, the first one first; none if their checks could cost too much, or hold what nobody can put a price on.
+/// The blocks, the first one first.
 pub fn blocks(envelope: &Biscuit) -> Option<Vec<Block>> {
     let signed = std::iter::once(&envelope.authority).chain(&envelope.blocks);
-    let blocks: Vec<Block> = signed.map(|block| Block::decode(block.block.as_slice()).ok()).collect::<Option<_>>()?;
-    let prices = Prices::of(&blocks);
-    let queries = || blocks.iter().flat_map(|block| &block.checks).flat_map(|check| &check.queries);
-    let work =
-        queries().map(|query| prices.query(query)).try_fold(0_u64, |sum, price| Some(sum.saturating_add(price?)))?;
+    signed.map(|block| Block::decode(block.block.as_slice()).ok()).collect()
+}
+
+/// Whether the checks of these blocks can be run for so many candidates: they cost little, and hold nothing that nobody
+/// can put a price on.
+pub fn are_affordable(blocks: &[Block], candidates: usize) -> bool {
+    let prices = Prices::of(blocks);
+    let mut queries = blocks.iter().flat_map(|block| &block.checks).flat_map(|check| &check.queries);
+    let work = queries.try_fold(0_u64, |sum, query| Some(sum.saturating_add(prices.query(query)?)));
+    let few = |work: u64| work <= MAX_WORK && work.saturating_mul(count(candidates)) <= MAX_WORK_IN_ALL;
     // A rule makes facts, which make facts; without any, the number of facts is what it is.
-    let rules = blocks.iter().any(|block| !block.rules.is_empty());
-    (!rules && work <= MAX_WORK).then_some(blocks)
+    work.is_some_and(few) && blocks.iter().all(|block| block.rules.is_empty())
 }
 
 /// What the facts of a Biscuit make its checks cost.

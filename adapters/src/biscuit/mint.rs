@@ -19,6 +19,7 @@ impl BiscuitMinter for BiscuitRing {
         }
         // What this ring would not read is not issued.
         let first = bounds::envelope(&bytes).and_then(|envelope| bounds::blocks(&envelope));
+        let first = first.filter(|blocks| bounds::are_affordable(blocks, claims.scopes.iter().count()));
         let read = first.and_then(|blocks| vocabulary::read(blocks.first()?, &self.issuer));
         read.ok_or_else(|| wrong("the claims are not those of a Biscuit"))?;
         Ok(TokenText(URL_SAFE.encode(bytes)))

@@ -22,8 +22,11 @@ impl BiscuitReader for BiscuitRing {
         let envelope = bounds::envelope(&bytes)?;
         let key = self.keys.find(|key| Some(key.id) == envelope.root_key_id)?;
         let blocks = bounds::blocks(&envelope)?;
-        let biscuit = Biscuit::from(&bytes, key.public).ok()?;
         let (claims, parent) = vocabulary::read(blocks.first()?, &self.issuer)?;
+        if !bounds::are_affordable(&blocks, claims.scopes.iter().count()) {
+            return None;
+        }
+        let biscuit = Biscuit::from(&bytes, key.public).ok()?;
         Some(ReadBiscuit {
             parent,
             blocks: biscuit.revocation_identifiers().iter().map(hex::encode).collect(),

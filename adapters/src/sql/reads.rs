@@ -17,6 +17,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// Most rows that a statement is filled up to: SQLite takes 32,766 values, four of them a row. A full batch of the longest
+/// tokens has fewer.
+const MOST_ROWS: usize = 8_191;
+
 /// A question after a [`Standing`].
 pub struct Question {
     pub agent: AgentId,
@@ -83,7 +87,8 @@ pub fn standings<'a>(questions: impl Iterator<Item = &'a Question>) -> SelectSta
         tokens.into_iter().map(move |token| (number, agent, credential, token))
     });
     let mut values: Vec<(i32, Uuid, Uuid, Option<String>)> = asked.collect();
-    values.resize(values.len().next_power_of_two(), (-1, Uuid::nil(), Uuid::nil(), None));
+    let rows = values.len().next_power_of_two().min(MOST_ROWS).max(values.len());
+    values.resize(rows, (-1, Uuid::nil(), Uuid::nil(), None));
     let mut statement = Query::select();
     statement.from_values(values, "q");
     statement.join_as(

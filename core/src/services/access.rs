@@ -122,10 +122,10 @@ impl AccessService {
             return self.reject("wrong_audience", Some(&token.standing.agent), context).await;
         }
         let facts = call.facts(&self.issuer, self.ambient.clock.now());
-        if token.outlived(&facts)? {
+        let scopes = token.scopes(&facts)?;
+        if scopes.is_empty() && token.had_scopes(&facts)? {
             return self.reject("dead_token", Some(&token.standing.agent), context).await;
         }
-        let scopes = token.scopes(&facts)?;
         Ok(caller(token, scopes))
     }
 

@@ -29,7 +29,7 @@ impl TokenService {
         access: &AccessRequest,
         context: &RequestContext,
     ) -> Result<IssuedToken, IssueError> {
-        let parent = self.subject(&caller, subject).await?;
+        let parent = self.subject(&caller, subject, context).await?;
         must_keep(&request.resources, &parent.claims.audience)?;
         let asked = request.scopes.clone().unwrap_or_else(|| parent.claims.scopes.clone());
         let body = PolicyRequest {
@@ -52,16 +52,23 @@ impl TokenService {
         self.hand_out(text, claims, event, credential).await
     }
 
-    async fn subject(&self, caller: &Caller, text: &str) -> Result<LiveToken, IssueError> {
-        let found = self.presented.live(text).await?;
-        let own = |token: &LiveToken| token.claims.subject == caller.agent.id && token.token_type() == TokenType::Jwt;
-        found.filter(own).ok_or(IssueError::InvalidSubject)
+    async fn subject(&self, caller: &Caller, text: &str, context: &RequestContext) -> Result<LiveToken, IssueError> {
+        let found = self.presented.live(text).await?.ok_or(IssueError::InvalidSubject)?;
+        if found.claims.subject != caller.agent.id {
+            // Somebody may have stolen it.
+            let event = self.ambient.event(Action::AuthzDenied, context).about(caller.agent.id, &caller.agent.owner);
+            let event = event.by(caller).failed("token_of_another_client");
+            self.audit.write(event.with([("operation", Json::text("issueToken"))])).await?;
+            return Err(IssueError::InvalidSubject);
+        }
+        if found.token_type() == TokenType::Jwt { Ok(found) } else { Err(IssueError::InvalidSubject) }
     }
 
     /// The claims of the Biscuit; none if it could not live for a second.
     fn derived(&self, parent: &LiveToken, by: &Authorized, scopes: ScopeSet) -> Option<Claims> {
         let now = self.ambient.clock.now().whole_second();
-        let end = parent.claims.expires_at;
+        // Were its key stolen, a parent could say of itself that it lives for ever.
+        let end = parent.claims.expires_at.min(now.after(self.lifetime));
         // A rotation may have brought the end of the credential nearer since.
         let end = parent.standing.credential.expires_at.map_or(end, |expiry| end.min(expiry.whole_second()));
         (end > now).then(|| Claims {

@@ -103,12 +103,12 @@ impl LiveToken {
         }
     }
 
-    /// Whether nothing but the time that has passed keeps it from having any scope under `facts`.
+    /// Whether it had a scope under `facts` when it was issued. One that has none now has been outlived then.
     ///
     /// # Errors
     /// The checks came to no end.
-    pub fn outlived(&self, facts: &RequestFacts) -> Result<bool, Undecided> {
+    pub fn had_scopes(&self, facts: &RequestFacts) -> Result<bool, Undecided> {
         let at_first = RequestFacts { time: self.claims.issued_at, ..facts.clone() };
-        Ok(self.scopes(facts)?.is_empty() && !self.scopes(&at_first)?.is_empty())
+        Ok(!self.scopes(&at_first)?.is_empty())
     }
 }

@@ -9,6 +9,7 @@ use agentidp_core::ports::biscuits::{
 use agentidp_core::ports::policy::{Decided, Decision, Owners, PolicyEngine, PolicyError, PolicyInput, Refusal};
 use agentidp_core::ports::tokens::{SignError, TokenSigner, TokenText};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A policy that answers alike whatever is asked; without an answer it fails.
 pub struct Says(pub Option<Decision>);
@@ -83,5 +84,27 @@ struct EndlessChecks;
 impl BiscuitChecks for EndlessChecks {
     fn passing(&self, _: &RequestFacts) -> Result<ScopeSet, Undecided> {
         Err(Undecided)
+    }
+}
+
+/// A reader of Biscuits whose checks can be run once, and come to no end the next time.
+pub struct Once(pub Arc<dyn BiscuitReader>);
+
+impl BiscuitReader for Once {
+    fn read(&self, token: &str) -> Option<ReadBiscuit> {
+        let read = self.0.read(token)?;
+        Some(ReadBiscuit { checks: Arc::new(OnceChecks(AtomicBool::new(false), read.checks)), ..read })
+    }
+
+    fn key_set(&self) -> String {
+        self.0.key_set()
+    }
+}
+
+struct OnceChecks(AtomicBool, Arc<dyn BiscuitChecks>);
+
+impl BiscuitChecks for OnceChecks {
+    fn passing(&self, facts: &RequestFacts) -> Result<ScopeSet, Undecided> {
+        if self.0.swap(true, Ordering::SeqCst) { Err(Undecided) } else { self.1.passing(facts) }
     }
 }
