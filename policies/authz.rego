@@ -232,10 +232,13 @@ stronger_by := powers(target_capabilities) - scopes
 
 # A client gets the scopes that its agent's capabilities cover. The server refuses the whole request if one that was
 # asked for by name is not among them.
-client_grant := object.union(
-	allow("issue_token", "A client gets the scopes that its agent's capabilities cover."),
-	{"owners": [input.caller.owner], "scopes": sort(granted_scopes)},
-)
+client_grant := {
+	"allow": true,
+	"reason": "A client gets the scopes that its agent's capabilities cover.",
+	"owners": [input.caller.owner],
+	"rule": "issue_token",
+	"scopes": sort(granted_scopes),
+}
 
 default granted_scopes := set()
 
