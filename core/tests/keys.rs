@@ -198,6 +198,7 @@ async fn another_algorithm_is_taken_up_ahead() {
     let of =
         |algorithm| KeyService { maker: Arc::new(KeyFactory { algorithm, sealing: sealing() }), ..service(&world) };
     let first = service(&world).rotate(KeyUse::Jwt).await.unwrap();
+    world.clock.advance(seconds(1));
     world.only_news().await;
     assert_eq!(service(&world).rotate_to(SigningAlgorithm::EdDsa).await.unwrap(), None);
     let new = of(SigningAlgorithm::Es256).rotate_to(SigningAlgorithm::Es256).await.unwrap().unwrap();
