@@ -238,5 +238,5 @@ fn nothing_prints_a_key() {
     let clock = Arc::new(HandClock::default());
     let row = key(&clock, Duration::ZERO);
     let text = format!("{:?} {:?}", sealing(1), ring(vec![row], &clock));
-    assert_eq!(text, "SealingKey KeyRing");
+    assert_eq!(text, "SealingKey Ring");
 }

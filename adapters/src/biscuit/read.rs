@@ -20,9 +20,9 @@ impl BiscuitReader for BiscuitRing {
         }
         let bytes = URL_SAFE.decode(token).ok().filter(|bytes| bytes.len() <= MAX_BYTES)?;
         let envelope = bounds::envelope(&bytes)?;
-        let key = self.keys.find(|key| Some(key.id) == envelope.root_key_id)?;
+        let key = self.find(|key| Some(key.id) == envelope.root_key_id)?;
         let blocks = bounds::blocks(&envelope)?;
-        let (claims, parent) = vocabulary::read(blocks.first()?, &self.issuer)?;
+        let (claims, parent) = vocabulary::read(blocks.first()?, self.issuer())?;
         if !bounds::are_affordable(&blocks, claims.scopes.iter().count()) {
             return None;
         }
@@ -36,7 +36,7 @@ impl BiscuitReader for BiscuitRing {
     }
 
     fn key_set(&self) -> String {
-        let keys = self.keys.verifying();
+        let keys = self.verifying();
         let entries: Vec<&str> = keys.iter().map(|key| key.entry.as_str()).collect();
         format!("{{\"keys\":[{}]}}", entries.join(","))
     }

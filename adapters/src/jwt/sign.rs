@@ -14,10 +14,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 impl TokenSigner for KeyRing {
     fn sign(&self, claims: &Claims) -> Result<TokenText, SignError> {
         let wrong = |what: &str| SignError(what.to_owned());
-        let key = self.keys.signing().ok_or_else(|| wrong("no signing key is active"))?;
+        let key = self.signing().ok_or_else(|| wrong("no signing key is active"))?;
         let json = claims::write(claims).ok_or_else(|| wrong("the claims cannot be written"))?;
         // What this ring would not read is not issued.
-        claims::read(&json, &self.issuer).ok_or_else(|| wrong("the claims are not those of a token"))?;
+        claims::read(&json, self.issuer()).ok_or_else(|| wrong("the claims are not those of a token"))?;
         let mut token = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(json));
         let signature = sign(&key.private, token.as_bytes()).ok_or_else(|| wrong("the key does not sign"))?;
         token.push('.');

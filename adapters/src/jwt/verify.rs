@@ -20,16 +20,16 @@ impl TokenVerifier for KeyRing {
         }
         let (message, signature) = token.rsplit_once('.')?;
         let (header, payload) = message.split_once('.')?;
-        let key = self.keys.find(|key| key.header == header)?;
+        let key = self.find(|key| key.header == header)?;
         if !key.signed.know(token, || is_signed(&key, message, signature)) {
             return None;
         }
-        claims::read(&URL_SAFE_NO_PAD.decode(payload).ok()?, &self.issuer)
+        claims::read(&URL_SAFE_NO_PAD.decode(payload).ok()?, self.issuer())
     }
 
     #[skip_autometrics]
     fn key_set(&self) -> String {
-        let keys = self.keys.verifying();
+        let keys = self.verifying();
         let jwks: Vec<&str> = keys.iter().map(|key| key.jwk.as_str()).collect();
         format!("{{\"keys\":[{}]}}", jwks.join(","))
     }

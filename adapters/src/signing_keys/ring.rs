@@ -60,8 +60,9 @@ fn without_private(row: &StoredKey) -> StoredKey {
     StoredKey { sealed_private: Vec::new(), ..row.clone() }
 }
 
-/// The keys of one use, newest first.
+/// The keys of one use and one issuer, newest first.
 pub struct Ring<M> {
+    issuer: String,
     sealing: Vec<SealingKey>,
     clock: Arc<dyn Clock>,
     keys: ArcSwap<Vec<OpenKey<M>>>,
@@ -72,9 +73,14 @@ impl<M: Material> Ring<M> {
     ///
     /// # Errors
     /// A key that does not open: it says which, and what to do.
-    pub fn open(stored: &[StoredKey], sealing: &[SealingKey], clock: Arc<dyn Clock>) -> Result<Self, KeyError> {
+    pub fn open(
+        stored: &[StoredKey],
+        sealing: &[SealingKey],
+        issuer: impl Into<String>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, KeyError> {
         let keys = open_all(&live::<M>(stored, clock.now()), sealing, &[])?;
-        Ok(Self { sealing: sealing.to_vec(), clock, keys: ArcSwap::from_pointee(keys) })
+        Ok(Self { issuer: issuer.into(), sealing: sealing.to_vec(), clock, keys: ArcSwap::from_pointee(keys) })
     }
 
     /// Takes the keys as they are stored now. Those that are in memory already are not opened again.
@@ -96,6 +102,11 @@ impl<M: Material> Ring<M> {
         }
     }
 
+    /// Who signs with these keys.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The key that signs now.
     pub fn signing(&self) -> Option<Arc<M>> {
         let now = self.clock.now();
@@ -114,6 +125,12 @@ impl<M: Material> Ring<M> {
     pub fn verifying(&self) -> Vec<Arc<M>> {
         let now = self.clock.now();
         self.keys.load().iter().filter(|key| key.verifies(now)).map(|key| Arc::clone(&key.material)).collect()
+    }
+}
+
+impl<M> std::fmt::Debug for Ring<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ring")
     }
 }
 
