@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-const OVERLAYS: [(&str, &str); 7] = [
+const OVERLAYS: [(&str, &str); 6] = [
     ("info", include_str!("../overlay/info.json")),
     ("agents", include_str!("../overlay/agents.json")),
     ("credentials", include_str!("../overlay/credentials.json")),
     ("tokens", include_str!("../overlay/tokens.json")),
     ("audit", include_str!("../overlay/audit.json")),
     ("system", include_str!("../overlay/system.json")),
-    ("biscuit", include_str!("../overlay/biscuit.json")),
 ];
 
 /// Merges every overlay into the document.
