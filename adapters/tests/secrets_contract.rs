@@ -7,7 +7,7 @@ mod support;
 use agentidp_adapters::bcrypt_legacy::BcryptLegacy;
 use agentidp_adapters::digest::DigestSecrets;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
-use agentidp_core::contract::secrets::{Custody, Known, owner, secret};
+use agentidp_core::contract::secrets::{Known, owner, secret, write};
 use agentidp_core::domain::credential::{Backend, SecretRef};
 use agentidp_core::ports::secrets::{SecretStore, SecretVerifier};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn bcrypt_ref(hash: &str) -> SecretRef {
 /// A secret that `writer` has kept.
 async fn known_digest(writer: &DigestSecrets) -> Known {
     let text = secret(owner(1), 1);
-    let at = writer.put(owner(1), &text).await.unwrap();
+    let at = writer.put(write(owner(1), 1), &text).await.unwrap();
     let SecretRef::Digest { key_id, mac } = &at else { panic!("a digest is kept as one") };
     let unknown = vec![
         digest_ref(key_id, &"0".repeat(64)),
@@ -115,8 +115,8 @@ async fn routed_bcrypt_verifier() -> Setup {
     (Box::new(full_router()), known)
 }
 
-async fn digest_store() -> (Box<dyn SecretStore>, Custody) {
-    (Box::new(digest_secrets()), Custody::InTheReference)
+async fn digest_store() -> (Box<dyn SecretStore>, ()) {
+    (Box::new(digest_secrets()), ())
 }
 
 agentidp_core::secret_verifier_contract!(digest, super::digest_verifier);
@@ -138,7 +138,7 @@ async fn the_stored_digest_is_fixed() {
 
 #[tokio::test]
 async fn new_digests_are_under_the_current_pepper() {
-    let at = digest_secrets().put(owner(9), &secret(owner(9), 1)).await.unwrap();
+    let at = digest_secrets().put(write(owner(9), 1), &secret(owner(9), 1)).await.unwrap();
     assert!(matches!(at, SecretRef::Digest { key_id, .. } if key_id == "key-1"));
 }
 

@@ -308,7 +308,7 @@ async fn a_secrets_backend_that_is_away_changes_nothing_but_a_revocation() {
     }
     assert_eq!((world.news().await, world.recall(&client.credential).await), (vec![], client.credential.clone()));
     let revoked = world.credentials().revoke(&by, client.credential.id, None).await;
-    assert!(matches!(revoked, Err(CredentialError::Secrets(_))), "{revoked:?}");
+    assert!(revoked.is_ok(), "a digest has nothing outside: {revoked:?}");
     assert!(!works(&world, &client, &client.secret).await, "the revocation counts all the same");
 }
 

@@ -4,9 +4,9 @@
 //! pepper makes a stolen database useless for verifying anything. A secret names its credential inside, so digests of
 //! different credentials are never those of one text.
 
-use agentidp_core::domain::credential::SecretRef;
+use agentidp_core::domain::credential::{Backend, SecretLocation, SecretRef};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
-use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier};
+use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier, SecretWrite};
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq;
@@ -72,12 +72,21 @@ impl SecretVerifier for DigestSecrets {
 
 #[async_trait]
 impl SecretStore for DigestSecrets {
-    async fn put(&self, _: SecretOwner, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
+    fn backend(&self) -> Backend {
+        Backend::Digest
+    }
+
+    async fn put(&self, _: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
         Ok(SecretRef::Digest { key_id: self.current.key_id.clone(), mac: self.current.digest(secret.expose()) })
     }
 
-    /// Nothing is kept outside the credential's row, so there is nothing to destroy.
-    async fn destroy(&self, _: SecretOwner) -> Result<(), SecretError> {
+    /// Nothing is kept outside the credential's row, so there is nothing to take back.
+    async fn undo(&self, _: SecretWrite) -> Result<(), SecretError> {
         Ok(())
+    }
+
+    /// No digest has a location.
+    async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
+        Err(SecretError::NotConfigured(format!("a digest does not lie in `{}`", location.backend)))
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! That every wrong secret takes the same time is measured from outside, on the whole server.
 
-use crate::domain::credential::SecretRef;
-use crate::domain::ids::{AgentId, CredentialId};
+use super::storage::race;
+use crate::domain::credential::{Backend, SecretLocation, SecretRef};
+use crate::domain::ids::{AgentId, CredentialId, WriteId};
 use crate::domain::secret::{IssuedSecret, PresentedSecret};
-use crate::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier};
+use crate::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use uuid::Uuid;
 
 /// What a verifier under test knows.
@@ -19,13 +20,6 @@ pub struct Known {
     pub unknown: Vec<SecretRef>,
     /// References that this verifier cannot judge: another backend, a key that it does not have.
     pub foreign: Vec<SecretRef>,
-}
-
-/// Whether a store has something to destroy: the digest has not, for its reference is all that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Custody {
-    Outside,
-    InTheReference,
 }
 
 async fn verify(verifier: &dyn SecretVerifier, at: &SecretRef, secret: &str) -> Result<bool, SecretError> {
@@ -117,69 +111,130 @@ pub fn secret(owner: SecretOwner, seed: u8) -> IssuedSecret {
     })
 }
 
+/// The write `number` for `owner`.
+pub fn write(owner: SecretOwner, number: u128) -> SecretWrite {
+    SecretWrite { id: WriteId::new(Uuid::from_u128(owner.credential_id.uuid().as_u128() * 1000 + number)), owner }
+}
+
+/// Keeps the secret of `seed` by the write of the same number.
+async fn put(store: &dyn SecretStore, owner: SecretOwner, seed: u8) -> (SecretRef, String) {
+    let text = secret(owner, seed);
+    let at = store.put(write(owner, u128::from(seed)), &text).await.expect("put");
+    assert_eq!(at.backend(), store.backend());
+    assert_eq!(at.location().is_some(), store.backend().is_outside());
+    (at, text.expose().to_owned())
+}
+
+async fn must_verify(store: &dyn SecretStore, (at, secret): &(SecretRef, String), expected: bool) {
+    assert_eq!(verify(store, at, secret).await.expect("the backend is there"), expected);
+}
+
 /// What is kept verifies, and only under its own reference.
-pub async fn what_is_put_verifies(store: &dyn SecretStore, _: Custody) {
-    let (one, two) = (secret(owner(1), 1), secret(owner(2), 2));
-    let at_one = store.put(owner(1), &one).await.expect("put");
-    let at_two = store.put(owner(2), &two).await.expect("put");
-    assert!(verify(store, &at_one, one.expose()).await.expect("verify"));
-    assert!(verify(store, &at_two, two.expose()).await.expect("verify"));
-    assert!(!verify(store, &at_one, two.expose()).await.expect("verify"));
-    assert!(!verify(store, &at_two, one.expose()).await.expect("verify"));
+pub async fn what_is_put_verifies(store: &dyn SecretStore) {
+    let (one, two) = (put(store, owner(1), 1).await, put(store, owner(2), 2).await);
+    must_verify(store, &one, true).await;
+    must_verify(store, &two, true).await;
+    must_verify(store, &(one.0, two.1), false).await;
 }
 
 /// A new version leaves the earlier ones as they were.
-pub async fn earlier_versions_go_on(store: &dyn SecretStore, _: Custody) {
+pub async fn earlier_versions_go_on(store: &dyn SecretStore) {
     let mut kept = Vec::new();
     for seed in 1..=4 {
-        let version = secret(owner(3), seed);
-        let at = store.put(owner(3), &version).await.expect("put");
-        kept.push((at, version));
+        kept.push(put(store, owner(3), seed).await);
     }
     for (number, (at, _)) in kept.iter().enumerate() {
         for (other, (_, version)) in kept.iter().enumerate() {
-            let answer = verify(store, at, version.expose()).await.expect("verify");
+            let answer = verify(store, at, version).await.expect("verify");
             assert_eq!(answer, number == other, "secret {other} at version {number}");
         }
     }
 }
 
-/// Destroying succeeds for what is there, what was destroyed and what never was.
-pub async fn destroying_is_idempotent(store: &dyn SecretStore, _: Custody) {
-    let text = secret(owner(4), 1);
-    store.put(owner(4), &text).await.expect("put");
-    for _ in 0..2 {
-        store.destroy(owner(4)).await.expect("destroy");
+/// Writes of one credential that run together each keep their own.
+pub async fn writes_that_run_together_each_keep_theirs(store: &dyn SecretStore) {
+    for version in &race([1, 2, 3].map(|seed| put(store, owner(4), seed))).await {
+        must_verify(store, version, true).await;
     }
-    store.destroy(owner(5)).await.expect("destroy what never was");
 }
 
-/// A destroyed secret is `Ok(false)` in all its versions, another credential's stays, and a new one can be put.
-pub async fn what_is_destroyed_is_false(store: &dyn SecretStore, custody: Custody) {
-    let (first, second, other) = (secret(owner(6), 1), secret(owner(6), 2), secret(owner(7), 3));
-    let at_first = store.put(owner(6), &first).await.expect("put");
-    let at_second = store.put(owner(6), &second).await.expect("put");
-    let at_other = store.put(owner(7), &other).await.expect("put");
-    store.destroy(owner(6)).await.expect("destroy");
-    if custody == Custody::Outside {
-        assert!(!verify(store, &at_first, first.expose()).await.expect("verify"));
-        assert!(!verify(store, &at_second, second.expose()).await.expect("verify"));
+/// A write that is repeated, because its answer was lost, gives the same version.
+pub async fn a_repeated_write_is_one(store: &dyn SecretStore) {
+    let first = put(store, owner(5), 1).await;
+    let again = put(store, owner(5), 1).await;
+    assert!(first.0 == again.0, "one write, one version");
+    must_verify(store, &again, true).await;
+}
+
+/// A write that is taken back verifies no more, the others do; and new ones can follow.
+pub async fn what_is_undone_is_false(store: &dyn SecretStore) {
+    let mut kept = Vec::new();
+    for seed in 1..=3 {
+        kept.push(put(store, owner(6), seed).await);
     }
-    assert!(verify(store, &at_other, other.expose()).await.expect("verify"));
+    for _ in 0..2 {
+        store.undo(write(owner(6), 2)).await.expect("undo");
+        for (number, version) in kept.iter().enumerate() {
+            must_verify(store, version, number != 1 || !store.backend().is_outside()).await;
+        }
+    }
+    must_verify(store, &put(store, owner(6), 4).await, true).await;
+}
+
+/// Taking back the only write, or what never was written, succeeds, and a new one can follow.
+pub async fn undoing_is_idempotent(store: &dyn SecretStore) {
+    store.undo(write(owner(7), 1)).await.expect("undo what never was");
+    let version = put(store, owner(7), 2).await;
+    store.undo(write(owner(7), 1)).await.expect("undo what never was");
+    must_verify(store, &version, true).await;
+    for _ in 0..2 {
+        store.undo(write(owner(7), 2)).await.expect("undo");
+        must_verify(store, &version, !store.backend().is_outside()).await;
+    }
+    must_verify(store, &put(store, owner(7), 3).await, true).await;
+}
+
+/// A destroyed secret is `Ok(false)` in all its versions, however often it is destroyed, and another credential's stays.
+pub async fn what_is_destroyed_is_false(store: &dyn SecretStore) {
+    let versions = [put(store, owner(8), 1).await, put(store, owner(8), 2).await];
+    let other = put(store, owner(9), 3).await;
+    let [(at, _), _] = &versions;
+    let Some(location) = at.location() else { return };
+    for _ in 0..2 {
+        store.destroy(&location).await.expect("destroy");
+        for version in &versions {
+            must_verify(store, version, false).await;
+        }
+    }
+    must_verify(store, &other, true).await;
+    store.undo(write(owner(8), 1)).await.expect("undo what is destroyed");
+}
+
+/// Destroying what never was succeeds; what another backend keeps is not this one's to destroy.
+pub async fn only_its_own_is_destroyed(store: &dyn SecretStore) {
+    let never = put(store, owner(10), 1).await.0.location();
+    if let Some(SecretLocation { backend, path }) = never {
+        let path = path.replace(&owner(10).credential_id.to_string(), &owner(11).credential_id.to_string());
+        store.destroy(&SecretLocation { backend, path }).await.expect("destroy what never was");
+    }
+    for backend in [Backend::Digest, Backend::Vault, Backend::AwsSecretsManager, Backend::Bcrypt] {
+        if backend != store.backend() || !backend.is_outside() {
+            let answer = store.destroy(&SecretLocation { backend, path: "a/b".to_owned() }).await;
+            assert!(matches!(answer, Err(SecretError::NotConfigured(_))), "{backend}: {answer:?}");
+        }
+    }
 }
 
 /// The reference does not hold the secret, and its `Debug` not even the reference.
-pub async fn a_reference_is_not_the_secret(store: &dyn SecretStore, _: Custody) {
-    let text = secret(owner(8), 9);
-    let at = store.put(owner(8), &text).await.expect("put");
+pub async fn a_reference_is_not_the_secret(store: &dyn SecretStore) {
+    let (at, text) = put(store, owner(12), 9).await;
     let fields = match &at {
         SecretRef::Digest { key_id, mac } => format!("{key_id} {mac}"),
         SecretRef::Vault { path, version } => format!("{path} {version}"),
         SecretRef::AwsSecretsManager { name, version_id } => format!("{name} {version_id}"),
         SecretRef::Bcrypt { hash } => hash.clone(),
     };
-    let random = &text.expose()[28..];
-    assert!(!fields.contains(random));
+    assert!(!fields.contains(&text[28..]));
     assert_eq!(format!("{at:?}"), format!("SecretRef({})", at.backend()));
 }
 
@@ -202,20 +257,22 @@ macro_rules! secret_verifier_contract {
     };
 }
 
-/// One test per case of [`SecretStore`]; `$setup` is an async function that gives the store, boxed, and its
-/// [`Custody`].
+/// One test per case of [`SecretStore`]; `$setup` is an async function that gives the store, boxed, and what must live
+/// as long.
 #[macro_export]
 macro_rules! secret_store_contract {
     ($name:ident, $setup:path) => {
         $crate::secret_store_contract!(@cases $name, $setup, what_is_put_verifies, earlier_versions_go_on,
-            destroying_is_idempotent, what_is_destroyed_is_false, a_reference_is_not_the_secret);
+            writes_that_run_together_each_keep_theirs, a_repeated_write_is_one, what_is_undone_is_false,
+            undoing_is_idempotent, what_is_destroyed_is_false, only_its_own_is_destroyed,
+            a_reference_is_not_the_secret);
     };
     (@cases $name:ident, $setup:path, $($case:ident),+) => {
         mod $name {
             $(#[tokio::test]
             async fn $case() {
-                let (store, custody) = $setup().await;
-                $crate::contract::secrets::$case(store.as_ref(), custody).await;
+                let (store, _alive) = $setup().await;
+                $crate::contract::secrets::$case(store.as_ref()).await;
             })+
         }
     };

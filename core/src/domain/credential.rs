@@ -22,6 +22,21 @@ closed_set!(
     CredentialStatus { Active = "active", Revoked = "revoked", Expired = "expired" }
 );
 
+impl Backend {
+    /// Whether it keeps secrets in another system than the database.
+    pub const fn is_outside(self) -> bool {
+        matches!(self, Self::Vault | Self::AwsSecretsManager)
+    }
+}
+
+/// Where all versions of a secret lie that is kept outside the database.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SecretLocation {
+    pub backend: Backend,
+    /// The path in Vault, its mount included, or the name in AWS Secrets Manager.
+    pub path: String,
+}
+
 /// Where one version of a secret can be verified. Never the secret.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum SecretRef {
@@ -48,6 +63,16 @@ impl SecretRef {
         let digest_fits = digest.len() == 53
             && digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
         if cost_fits && digest_fits { Ok(Self::Bcrypt { hash: hash.to_owned() }) } else { Err(wrong()) }
+    }
+
+    /// Where it lies outside the database; none: its reference is all there is.
+    pub fn location(&self) -> Option<SecretLocation> {
+        match self {
+            Self::Vault { path: name, .. } | Self::AwsSecretsManager { name, .. } => {
+                Some(SecretLocation { backend: self.backend(), path: name.clone() })
+            }
+            Self::Digest { .. } | Self::Bcrypt { .. } => None,
+        }
     }
 
     /// The backend that verifies it.

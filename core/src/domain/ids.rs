@@ -55,6 +55,10 @@ uuid_id!(
     AgentId
 );
 uuid_id!(
+    /// Names one attempt to keep a new secret, by which what it wrote outside is found again.
+    WriteId
+);
+uuid_id!(
     /// Names a credential; stays through rotations.
     CredentialId
 );

@@ -1,8 +1,8 @@
 //! Verification and custody of client secrets.
 
 use super::Source;
-use crate::domain::credential::SecretRef;
-use crate::domain::ids::{AgentId, CredentialId};
+use crate::domain::credential::{Backend, SecretLocation, SecretRef};
+use crate::domain::ids::{AgentId, CredentialId, WriteId};
 use crate::domain::secret::{IssuedSecret, PresentedSecret};
 use async_trait::async_trait;
 
@@ -32,12 +32,31 @@ pub struct SecretOwner {
     pub credential_id: CredentialId,
 }
 
-/// Keeps secrets that are made here.
+/// One attempt to keep a new secret of a credential.
+///
+/// Its id is made before anything is written and known to the database, so that what a process that died had written
+/// can be found and undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretWrite {
+    pub id: WriteId,
+    pub owner: SecretOwner,
+}
+
+/// Keeps secrets that are made here. A version outside the database is valid only if a credential's row names it.
 #[async_trait]
 pub trait SecretStore: SecretVerifier {
-    /// Keeps a new version of the credential's secret. Earlier versions MUST go on to verify.
-    async fn put(&self, owner: SecretOwner, secret: &IssuedSecret) -> Result<SecretRef, SecretError>;
+    /// The backend that every reference it gives names.
+    fn backend(&self) -> Backend;
 
-    /// Destroys every version of the credential's secret. Destroying what is destroyed or was never kept MUST succeed.
-    async fn destroy(&self, owner: SecretOwner) -> Result<(), SecretError>;
+    /// Keeps a new version of the credential's secret. Earlier versions MUST go on to verify, and none may be written
+    /// over, however many write at once. Repeating a write MUST NOT leave two versions.
+    async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError>;
+
+    /// Takes back what `write` has written, if it has: the version MUST NOT verify any more, every other MUST go on to
+    /// verify. What was never written, or taken back before, MUST succeed.
+    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError>;
+
+    /// Destroys every version that lies at `location`. What is destroyed or was never kept MUST succeed; a location
+    /// of another backend MUST be [`SecretError::NotConfigured`].
+    async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError>;
 }

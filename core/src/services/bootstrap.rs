@@ -6,12 +6,12 @@ use crate::domain::agent::{Agent, AgentType, DeploymentEnv, NewAgent, Owner};
 use crate::domain::audit::Action;
 use crate::domain::caller::RequestContext;
 use crate::domain::credential::Credential;
-use crate::domain::ids::{AgentId, CredentialId};
+use crate::domain::ids::{AgentId, CredentialId, WriteId};
 use crate::domain::json::Json;
 use crate::domain::scope::{CapabilitySet, MANAGEMENT_SCOPES};
 use crate::domain::secret::IssuedSecret;
 use crate::domain::text::Invalid;
-use crate::ports::secrets::{SecretError, SecretOwner, SecretStore};
+use crate::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretWrite};
 use crate::ports::storage::{StoreError, StoreHealth};
 use std::sync::Arc;
 
@@ -58,7 +58,9 @@ impl BootstrapService {
         let agent = Agent::register(AgentId::new(self.ambient.uuid()), administrator(owner, &self.ambient)?, now);
         let id = CredentialId::new(self.ambient.uuid());
         let secret = new_secret(id, self.ambient.entropy.as_ref());
-        let at = self.secrets.put(SecretOwner { agent_id: agent.id, credential_id: id }, &secret).await?;
+        let owner = SecretOwner { agent_id: agent.id, credential_id: id };
+        let write = SecretWrite { id: WriteId::new(self.ambient.uuid()), owner };
+        let at = self.secrets.put(write, &secret).await?;
         let credential = Credential::new(id, agent.id, at, None, now);
         let event = self.ambient.event(Action::BootstrapCompleted, &RequestContext::default());
         let event = event

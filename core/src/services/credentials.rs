@@ -6,13 +6,13 @@ use crate::domain::agent::Agent;
 use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::credential::{Credential, CredentialStatus, InvalidTransition, MAX_ACTIVE_CREDENTIALS, Rotation};
 use crate::domain::idempotency::Once;
-use crate::domain::ids::CredentialId;
+use crate::domain::ids::{CredentialId, WriteId};
 use crate::domain::json::Json;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::secret::IssuedSecret;
 use crate::domain::time::Timestamp;
 use crate::ports::clock::Entropy;
-use crate::ports::secrets::{SecretError, SecretOwner, SecretStore};
+use crate::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretWrite};
 use crate::ports::storage::{CredentialStore, Journal, StoreError};
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl CredentialService {
         let agent = active_agent(by)?;
         let id = CredentialId::new(self.ambient.uuid());
         let secret = new_secret(id, self.ambient.entropy.as_ref());
-        let at = self.secrets.put(SecretOwner { agent_id: agent.id, credential_id: id }, &secret).await?;
+        let at = self.secrets.put(self.write(agent, id), &secret).await?;
         let credential = Credential::new(id, agent.id, at, expires_at, self.ambient.clock.now());
         let event = self.event(by, Action::CredentialGenerated, agent, &credential);
         let journal = self.journal(event, once, &credential);
@@ -119,7 +119,7 @@ impl CredentialService {
         let now = self.ambient.clock.now();
         before.may_rotate(&rotation, now)?;
         let secret = new_secret(id, self.ambient.entropy.as_ref());
-        let at = self.secrets.put(SecretOwner { agent_id: agent.id, credential_id: id }, &secret).await?;
+        let at = self.secrets.put(self.write(agent, id), &secret).await?;
         let from = before.secret.backend();
         let after = before.rotate(at, &rotation, now)?;
         let event = self.event(by, Action::CredentialRotated, agent, &after).with([
@@ -148,8 +148,15 @@ impl CredentialService {
         let journal = self.journal(event, once, &after);
         // Database first: the revocation counts from here, whatever becomes of the secret outside.
         self.credentials.update(&after, None, &journal).await?;
-        self.secrets.destroy(SecretOwner { agent_id: agent.id, credential_id: id }).await?;
+        if let Some(location) = after.secret.location() {
+            self.secrets.destroy(&location).await?;
+        }
         Ok(())
+    }
+
+    fn write(&self, agent: &Agent, id: CredentialId) -> SecretWrite {
+        let owner = SecretOwner { agent_id: agent.id, credential_id: id };
+        SecretWrite { id: WriteId::new(self.ambient.uuid()), owner }
     }
 
     async fn find(&self, by: &Authorized, id: CredentialId) -> Result<Credential, CredentialError> {

@@ -3,7 +3,7 @@
 
 use agentidp_core::domain::agent::Agent;
 use agentidp_core::domain::audit::{AuditEvent, AuditFilter};
-use agentidp_core::domain::credential::{Backend, Credential, CredentialStatus, SecretRef};
+use agentidp_core::domain::credential::{Backend, Credential, CredentialStatus, SecretLocation, SecretRef};
 use agentidp_core::domain::ids::{AgentId, CredentialId, EventId};
 use agentidp_core::domain::key::StoredKey;
 use agentidp_core::domain::page::{Page, PageRequest};
@@ -11,7 +11,7 @@ use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::domain::token::Standing;
 use agentidp_core::ports::policy::Owners;
-use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier};
+use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier, SecretWrite};
 use agentidp_core::ports::storage::{
     AgentFilter, AgentStore, AuditLog, CredentialStore, Issue, Journal, KeptPolicy, KeyRevocation, KeyStore,
     Revocation, Spare, StoreError, StoreHealth, TokenStore,
@@ -277,11 +277,19 @@ impl<T: SecretVerifier> SecretVerifier for Faulty<T> {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<T: SecretStore> SecretStore for Faulty<T> {
-    async fn put(&self, owner: SecretOwner, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
-        self.backend("secrets.put")?.put(owner, secret).await
+    fn backend(&self) -> Backend {
+        self.inner.backend()
     }
 
-    async fn destroy(&self, owner: SecretOwner) -> Result<(), SecretError> {
-        self.backend("secrets.destroy")?.destroy(owner).await
+    async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
+        self.backend("secrets.put")?.put(write, secret).await
+    }
+
+    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
+        self.backend("secrets.undo")?.undo(write).await
+    }
+
+    async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
+        self.backend("secrets.destroy")?.destroy(location).await
     }
 }
