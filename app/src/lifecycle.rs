@@ -24,6 +24,8 @@ const ROTATION: Duration = Duration::from_secs(60 * 60);
 const FLUSH: Duration = Duration::from_secs(10);
 /// Rows that have outlived their use are removed this often.
 const PURGE: Duration = Duration::from_secs(60 * 60);
+/// What failed is tried again after this long, if it is not its turn before.
+const RETRY: Duration = Duration::from_secs(60);
 
 /// Serves until SIGTERM or SIGINT, reading policy and certificate anew at SIGHUP, then finishes what runs and writes
 /// what was only counted.
@@ -72,8 +74,13 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 /// SIGHUP reads the policy and the certificate anew; what is bad about one does not keep back the other.
 async fn reload_on(mut hangup: Signal, background: Background, tls: Option<Tls>) {
     while hangup.recv().await.is_some() {
-        if let Some(Err(mistake)) = tls.as_ref().map(Tls::reload) {
-            tracing::error!(cause = %mistake, "the TLS certificate was not changed");
+        if let Some(tls) = tls.clone() {
+            // The files may lie where reading takes a while: the requests are not to wait for it.
+            match tokio::task::spawn_blocking(move || tls.reload()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(mistake)) => tracing::error!(cause = %mistake, "the TLS certificate was not changed"),
+                Err(error) => tracing::error!(cause = %error, "the TLS certificate was not changed"),
+            }
         }
         match background.reload_policy().await {
             Ok(Reload::Done(hash)) => tracing::info!(policy = hash, "another policy is in force"),
@@ -92,7 +99,8 @@ type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>>) {
     let (stopped, stop) = watch::channel(());
     let job = |name: &'static str, period: Duration, work: fn(Background) -> Work| {
-        tokio::spawn(repeat(name, period, background.clone(), work, stop.clone()))
+        let background = background.clone();
+        tokio::spawn(repeat(name, (period, RETRY), move || work(background.clone()), stop.clone()))
     };
     let jobs = vec![
         job("refresh", REFRESH, |background| Box::pin(async move { Ok(background.refresh_legacy().await?) })),
@@ -104,11 +112,11 @@ fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>
     (stopped, jobs)
 }
 
+/// Does the work now and after every period; after a failure sooner, if the second time is shorter.
 async fn repeat(
     name: &'static str,
-    period: Duration,
-    background: Background,
-    work: fn(Background) -> Work,
+    (period, retry): (Duration, Duration),
+    work: impl Fn() -> Work,
     mut stop: watch::Receiver<()>,
 ) {
     let mut ticks = interval(period);
@@ -118,8 +126,35 @@ async fn repeat(
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
-        if let Err(error) = work(background.clone()).await {
+        if let Err(error) = work().await {
             tracing::error!(job = name, cause = causes(error.as_ref()), "a background job failed, it runs again");
+            ticks.reset_after(period.min(retry));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[tokio::test]
+    async fn what_failed_does_not_wait_for_its_next_turn() {
+        let (stopped, stop) = watch::channel(());
+        let (ran, mut runs) = mpsc::unbounded_channel();
+        let work = move || -> Work {
+            let ran = ran.clone();
+            Box::pin(async move {
+                ran.send(())?;
+                Err("the database is away".into())
+            })
+        };
+        let hour = Duration::from_secs(60 * 60);
+        let job = tokio::spawn(repeat("test", (hour, Duration::from_millis(1)), work, stop));
+        for _ in 0..3 {
+            tokio::time::timeout(Duration::from_secs(60), runs.recv()).await.unwrap().unwrap();
+        }
+        drop(stopped);
+        job.await.unwrap();
     }
 }
