@@ -15,3 +15,4 @@ pub mod secret_router;
 pub mod signing_keys;
 pub mod sql;
 pub mod table;
+pub mod vault;

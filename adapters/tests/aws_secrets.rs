@@ -16,6 +16,7 @@ use support::{presented, vault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+#[expect(clippy::disallowed_methods, reason = "the one place where these tests learn of their server")]
 fn moto() -> String {
     std::env::var("AGENTIDP_TEST_AWS_ENDPOINT_URL").expect("run the tests by scripts/with-servers")
 }
