@@ -1,5 +1,5 @@
 //! The schema is made once, however many make it, and whoever only asks for it changes nothing.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! How the databases read: by an index, in its order, whatever the size of the tables.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 
