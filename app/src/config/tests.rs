@@ -221,6 +221,21 @@ fn migrations_use_the_same_database_unless_told_otherwise() {
 }
 
 #[test]
+fn connections_to_postgres_are_bounded() {
+    let most = |setting: &str| {
+        let env = [("DATABASE_URL", "postgres://app@db/a"), ("DATABASE_MAX_CONNECTIONS", setting)];
+        match serve(&env).unwrap().database.url {
+            DatabaseUrl::Postgres { connections, .. } => connections,
+            url => panic!("{url:?}"),
+        }
+    };
+    assert_eq!((most(""), most("4"), most("1000")), (32, 4, 1000));
+    for wrong in ["3", "0", "1001", "many"] {
+        assert_mistake(&[("DATABASE_MAX_CONNECTIONS", wrong)], "DATABASE_MAX_CONNECTIONS", "from 4 to 1000");
+    }
+}
+
+#[test]
 fn backends_that_are_not_built_are_refused_by_name() {
     assert_mistake(&[("SECRETS_BACKEND", "vault")], "SECRETS_BACKEND", "does not have `vault` yet");
     assert_mistake(&[("SECRETS_BACKEND", "aws-secretsmanager")], "SECRETS_BACKEND", "does not have");
@@ -353,7 +368,7 @@ fn secrets_may_be_in_files() {
     let (key, url, empty) = (file("key", &format!("{KEY}\r\n")), file("url", "postgres://a:b@db/c\n"), file("e", "\n"));
     let env = [("ISSUER", "https://id.example.com"), ("MASTER_KEY_FILE", &key), ("DATABASE_URL_FILE", &url)];
     let config = Config::load(&Profile::Serve, &source(&env)).unwrap();
-    assert!(matches!(config.database.url, DatabaseUrl::Postgres(_)));
+    assert!(matches!(config.database.url, DatabaseUrl::Postgres { .. }));
     assert!(matches!(config.keys.current, Some(MasterKeySource::Given(key)) if key.expose()[1] == 1));
 
     let both = mistakes(Config::load(&dev(), &source(&[("MASTER_KEY", KEY), ("MASTER_KEY_FILE", &key)])));

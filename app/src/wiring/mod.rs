@@ -55,6 +55,8 @@ pub enum StartError {
     Database(#[from] StoreError),
     #[error("the database schema is older than this program; run `agentidp migrate` (pending: {0})")]
     OldSchema(String),
+    #[error("the database schema is too new for this program; run a newer release (unknown: {0})")]
+    NewSchema(String),
     #[error("the policy cannot be used: {0}")]
     Policy(#[from] LoadError),
     #[error("the policy cannot be used: {0}")]
