@@ -27,16 +27,35 @@ const PURGE: Duration = Duration::from_secs(60 * 60);
 /// What failed is tried again after this long, if it is not its turn before.
 const RETRY: Duration = Duration::from_secs(60);
 
+/// The signals that a server acts on. Until they are caught, each ends the process at once.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Catches them. What comes before [`run`] is acted on there; so a server catches them before it says that it serves.
+    ///
+    /// # Errors
+    /// Signals cannot be received.
+    pub fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Serves until SIGTERM or SIGINT, reading policy and certificate anew at SIGHUP, then finishes what runs and writes
 /// what was only counted.
-///
-/// # Errors
-/// Signals cannot be received.
-pub async fn run(listeners: Listeners, system: System) -> std::io::Result<()> {
-    let stop = stop_signal()?.shared();
+pub async fn run(signals: Signals, listeners: Listeners, system: System) {
+    let Signals { terminate, interrupt, hangup } = signals;
+    let stop = stop_signal(terminate, interrupt).shared();
     let background = system.background.clone();
     let Listeners { main, tls, metrics, .. } = listeners;
-    let reloads = tokio::spawn(reload_on(signal(SignalKind::hangup())?, background.clone(), tls.clone()));
+    let reloads = tokio::spawn(reload_on(hangup, background.clone(), tls.clone()));
     let (stopped, jobs) = start_jobs(&background);
     let gate = Arc::new(Gate::new(system.state.trusted_proxies.clone()));
     let metrics = metrics.map(|metrics| {
@@ -56,19 +75,14 @@ pub async fn run(listeners: Listeners, system: System) -> std::io::Result<()> {
         tracing::error!(cause = causes(&error), "counted audit events could not be written");
     }
     tracing::info!("stopped");
-    Ok(())
 }
 
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: no new connections, running requests are finished");
-    })
+async fn stop_signal(mut terminate: Signal, mut interrupt: Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new connections, running requests are finished");
 }
 
 /// SIGHUP reads the policy and the certificate anew; what is bad about one does not keep back the other.
