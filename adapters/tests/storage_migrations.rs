@@ -170,7 +170,7 @@ async fn migrating_at_once_is_done_once_on_postgres() {
 /// Asking must not make the table of migrations: a server may have no right to.
 async fn asking_for_the_schema_changes_nothing(url: String) {
     let store = connected(&url).await;
-    assert_eq!(store.pending_migrations().await.unwrap().len(), 15);
+    assert_eq!(store.pending_migrations().await.unwrap().len(), 16);
     let db = open(&url).await;
     assert!(db.execute_unprepared("SELECT * FROM seaql_migrations").await.is_err());
     db.close().await.unwrap();
