@@ -13,3 +13,4 @@ pub mod secret_router;
 pub mod signing_keys;
 pub mod sql;
 pub mod table;
+pub mod vault;

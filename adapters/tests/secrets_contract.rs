@@ -1,17 +1,29 @@
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "these are tests"
+)]
 //! The contract of secrets, for every backend of this package and every decorator.
 
 #[path = "support/crypto.rs"]
 mod support;
+#[path = "support/vault.rs"]
+mod vault_server;
 
 use agentidp_adapters::bcrypt_legacy::BcryptLegacy;
 use agentidp_adapters::digest::DigestSecrets;
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
+use agentidp_adapters::vault::VaultSecrets;
 use agentidp_core::contract::secrets::{Known, owner, secret, write};
 use agentidp_core::domain::credential::{Backend, SecretRef};
 use agentidp_core::ports::secrets::{SecretStore, SecretVerifier};
+use serde_json::json;
 use std::sync::Arc;
 use support::{CountedSecrets, digest_secrets, pepper, vault};
+use vault_server::{POLICY, Server};
 
 const LEGACY_SECRET: &str = "correct horse battery staple";
 /// Made by libxcrypt, not by the crate under test.
@@ -115,6 +127,57 @@ async fn routed_bcrypt_verifier() -> Setup {
     (Box::new(full_router()), known)
 }
 
+/// Vault on a mount of its own, with the token of the administrator.
+async fn vault_by_token() -> VaultSecrets {
+    let server = Server::shared();
+    server.store(&server.mount().await, server.root())
+}
+
+/// Vault on a mount of its own, with what operators are told to give.
+async fn vault_by_approle() -> VaultSecrets {
+    let server = Server::shared();
+    let mount = server.mount().await;
+    let login = server.approle(&server.policy(POLICY, &mount).await, json!({})).await;
+    server.store(&mount, login)
+}
+
+async fn known_real_vault(store: &VaultSecrets) -> Known {
+    let text = secret(owner(1), 1);
+    let at = store.put(write(owner(1), 1), &text).await.unwrap();
+    let SecretRef::Vault { path, version } = &at else { panic!("Vault keeps a version") };
+    let other = path.replace(&owner(1).credential_id.to_string(), &owner(2).credential_id.to_string());
+    let unknown = vec![vault(path, version + 1), vault(path, 0), vault(path, -1), vault(&other, 1)];
+    let foreign = vec![
+        digest_ref("key-1", "00"),
+        bcrypt_ref(LEGACY_HASH),
+        vault("", 1),
+        vault("secret/other", 1),
+        vault(&format!("{path}/"), 1),
+        vault(&path.replace("agentidp", "../agentidp"), 1),
+    ];
+    Known { secret: text.expose().to_owned(), at, unknown, foreign }
+}
+
+async fn vault_verifier() -> Setup {
+    let store = vault_by_approle().await;
+    let known = known_real_vault(&store).await;
+    (Box::new(store), known)
+}
+
+async fn cached_real_vault_verifier() -> Setup {
+    let store = vault_by_token().await;
+    let known = known_real_vault(&store).await;
+    (Box::new(cached(store)), known)
+}
+
+async fn vault_store_by_token() -> (Box<dyn SecretStore>, ()) {
+    (Box::new(vault_by_token().await), ())
+}
+
+async fn vault_store_by_approle() -> (Box<dyn SecretStore>, ()) {
+    (Box::new(vault_by_approle().await), ())
+}
+
 async fn digest_store() -> (Box<dyn SecretStore>, ()) {
     (Box::new(digest_secrets()), ())
 }
@@ -124,9 +187,13 @@ agentidp_core::secret_verifier_contract!(digest_previous_pepper, super::previous
 agentidp_core::secret_verifier_contract!(bcrypt, super::bcrypt_verifier);
 agentidp_core::secret_verifier_contract!(cached_bcrypt, super::cached_bcrypt_verifier);
 agentidp_core::secret_verifier_contract!(cached_vault, super::cached_vault_verifier);
+agentidp_core::secret_verifier_contract!(vault, super::vault_verifier);
+agentidp_core::secret_verifier_contract!(cached_real_vault, super::cached_real_vault_verifier);
 agentidp_core::secret_verifier_contract!(routed_digest, super::routed_digest_verifier);
 agentidp_core::secret_verifier_contract!(routed_bcrypt, super::routed_bcrypt_verifier);
 agentidp_core::secret_store_contract!(digest_as_store, super::digest_store);
+agentidp_core::secret_store_contract!(vault_by_token_as_store, super::vault_store_by_token);
+agentidp_core::secret_store_contract!(vault_by_approle_as_store, super::vault_store_by_approle);
 
 /// The stored form is `HMAC-SHA-256(pepper, secret)` in lower-case hex; checked against another implementation.
 #[tokio::test]
