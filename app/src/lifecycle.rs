@@ -22,6 +22,8 @@ const REFRESH: Duration = Duration::from_secs(4);
 const ROTATION: Duration = Duration::from_secs(60 * 60);
 /// Counts of minutes that are over are written this often.
 const FLUSH: Duration = Duration::from_secs(10);
+/// What is pending outside the database is looked at this often.
+const RECONCILIATION: Duration = Duration::from_secs(30);
 /// Rows that have outlived their use are removed this often.
 const PURGE: Duration = Duration::from_secs(60 * 60);
 /// What failed is tried again after this long, if it is not its turn before.
@@ -121,6 +123,7 @@ fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>
         job("keys", REFRESH, |background| Box::pin(async move { Ok(background.refresh_keys().await?) })),
         job("rotation", ROTATION, |background| Box::pin(async move { Ok(background.rotate_keys().await?) })),
         job("flush", FLUSH, |background| Box::pin(async move { Ok(background.audit.flush_counts(false).await?) })),
+        job("secrets", RECONCILIATION, |background| Box::pin(async move { Ok(background.reconcile_secrets().await?) })),
         job("purge", PURGE, |background| Box::pin(async move { Ok(background.purge().await?) })),
     ];
     (stopped, jobs)
