@@ -14,7 +14,7 @@ pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
 
-use crate::config::{Config, Mistake, SecretsBackend};
+use crate::config::{Config, Mistake};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
@@ -26,8 +26,9 @@ use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::signing_keys::KeyError;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
+use agentidp_adapters::vault::VaultError;
 use agentidp_core::ports::policy::PolicyEngine;
-use agentidp_core::ports::secrets::{SecretError, SecretStore};
+use agentidp_core::ports::secrets::SecretError;
 use agentidp_core::ports::storage::{CredentialStore, StoreError};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::access::AccessService;
@@ -36,12 +37,12 @@ use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::bootstrap::BootstrapService;
 use agentidp_core::services::clients::{ClientService, LegacyPresence};
 use agentidp_core::services::credentials::CredentialService;
-use agentidp_core::services::health::HealthService;
+use agentidp_core::services::health::{HealthService, SecretsWatch};
 use agentidp_core::services::import::ImportService;
 use agentidp_core::services::keys::KeyServiceError;
 use agentidp_core::services::presented::PresentedTokens;
 use agentidp_core::services::tokens::TokenService;
-use secrets::{digest_secrets, legacy_cost, secret_router};
+use secrets::{legacy_cost, prove_vault, secret_router, secret_stores};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub enum StartError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     KeyService(#[from] KeyServiceError),
+    #[error("Vault cannot be used as it is configured: {0}")]
+    Vault(#[from] VaultError),
     #[error("secrets cannot be verified: {0}")]
     Secrets(#[from] SecretError),
     #[error("`{path}`: {source}")]
@@ -135,11 +138,9 @@ pub async fn build(
     let observer: Arc<dyn Observer> = counting;
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
-    let digest = digest_secrets(keys);
-    let secrets: Arc<dyn SecretStore> = match config.secrets.backend {
-        SecretsBackend::Digest => Arc::clone(&digest) as _,
-    };
-    let router = secret_router(Arc::clone(&digest))?;
+    let stores = secret_stores(&config.secrets, keys)?;
+    let secrets_up = prove_vault(&stores).await?;
+    let router = secret_router(&stores)?;
     let legacy = Arc::new(LegacyPresence::default());
     legacy.refresh(store.as_ref(), &ambient).await?;
     let audit = Arc::new(AuditService::new(Arc::clone(&store) as _, ambient.clone(), config.audit.retention));
@@ -157,6 +158,11 @@ pub async fn build(
         ambient: ambient.clone(),
         issuer: issuer.to_owned(),
     });
+    let health = Arc::new(HealthService {
+        store: Arc::clone(&store) as _,
+        secrets: SecretsWatch::new(stores.health(), secrets_up),
+        ambient: ambient.clone(),
+    });
     let state = AppState {
         clients: ClientService {
             agents: Arc::clone(&store) as _,
@@ -172,7 +178,11 @@ pub async fn build(
             ambient: ambient.clone(),
             most_per_owner: config.limits.agents_per_owner,
         },
-        credentials: CredentialService { credentials: Arc::clone(&store) as _, secrets, ambient: ambient.clone() },
+        credentials: CredentialService {
+            credentials: Arc::clone(&store) as _,
+            secrets: Arc::clone(&stores.current),
+            ambient: ambient.clone(),
+        },
         tokens: TokenService {
             tokens: Arc::clone(&store) as _,
             signer: Arc::clone(&rings.jwt) as _,
@@ -187,7 +197,7 @@ pub async fn build(
         },
         access,
         audit: Arc::clone(&audit),
-        health: HealthService { store: Arc::clone(&store) as _, ambient: ambient.clone() },
+        health: Arc::clone(&health),
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(DEFAULT_CAPACITY, Arc::clone(&ambient.clock))),
         policy: engine,
@@ -208,13 +218,22 @@ pub async fn build(
         metrics: Arc::clone(&metrics),
     };
     let key_rotation = config.tokens.key_rotation;
-    let background = Background { store, audit, legacy, policy, rings, signing_keys, key_rotation, metrics, ambient };
+    let background =
+        Background { store, audit, health, legacy, policy, rings, signing_keys, key_rotation, metrics, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 
 /// The use-case of the first administrator.
-pub fn bootstrap_service(store: &Arc<SqlStore>, keys: &MasterKeys) -> BootstrapService {
-    BootstrapService { store: Arc::clone(store) as _, secrets: digest_secrets(keys), ambient: ambient() }
+///
+/// # Errors
+/// The settings of Vault cannot be used.
+pub fn bootstrap_service(
+    config: &Config,
+    store: &Arc<SqlStore>,
+    keys: &MasterKeys,
+) -> Result<BootstrapService, StartError> {
+    let secrets = secret_stores(&config.secrets, keys)?.current;
+    Ok(BootstrapService { store: Arc::clone(store) as _, secrets, ambient: ambient() })
 }
 
 /// The use-case of taking legacy credentials over.
