@@ -5,9 +5,8 @@ mod support;
 
 use agentidp_adapters::metered::{Ending, Metered};
 use agentidp_core::domain::agent::Agent;
-use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::domain::credential::Credential;
-use agentidp_core::ports::storage::{AgentStore, KeyStore, StoreError, StoreHealth};
+use agentidp_core::ports::storage::{AgentStore, Journal, KeyStore, StoreError, StoreHealth};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,9 +20,10 @@ fn source(path: &str) -> String {
 /// Two methods under one name could not be told apart in the metrics.
 #[test]
 fn every_method_has_a_name_of_its_own() {
-    let methods = source("../core/src/ports/storage.rs").matches("    async fn ").count();
+    let ports = ["storage", "custody"].map(|port| source(&format!("../core/src/ports/{port}.rs")));
+    let methods: usize = ports.iter().map(|port| port.matches("    async fn ").count()).sum();
     let mut names = BTreeSet::new();
-    for file in ["agents", "audit", "credentials", "keys", "tokens"] {
+    for file in ["agents", "audit", "credentials", "custody", "keys", "tokens"] {
         let text = source(&format!("src/metered/{file}.rs"));
         for part in text.split("self.observe(\"").skip(1) {
             let name = part.split('"').next().unwrap().to_owned();
@@ -80,7 +80,7 @@ impl StoreHealth for Silent {
         std::future::pending().await
     }
 
-    async fn bootstrap(&self, _: &Agent, _: &Credential, _: bool, _: &AuditEvent) -> Result<bool, StoreError> {
+    async fn bootstrap(&self, _: &Agent, _: &Credential, _: bool, _: &Journal) -> Result<bool, StoreError> {
         std::future::pending().await
     }
 }

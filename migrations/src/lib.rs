@@ -15,6 +15,7 @@ mod m20261101_000012_create_token_usage;
 mod m20261101_000013_make_audit_append_only;
 mod m20261101_000014_index_lists;
 mod m20261124_000015_name_key_uses;
+mod m20261125_000016_create_secret_custody;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000013_make_audit_append_only::Migration),
             Box::new(m20261101_000014_index_lists::Migration),
             Box::new(m20261124_000015_name_key_uses::Migration),
+            Box::new(m20261125_000016_create_secret_custody::Migration),
         ]
     }
 }

@@ -4,7 +4,7 @@ use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::domain::credential::Credential;
 use agentidp_core::domain::key::StoredKey;
 use agentidp_core::domain::time::Timestamp;
-use agentidp_core::ports::storage::{KeptPolicy, KeyRevocation, KeyStore, Spare, StoreError, StoreHealth};
+use agentidp_core::ports::storage::{Journal, KeptPolicy, KeyRevocation, KeyStore, Spare, StoreError, StoreHealth};
 use async_trait::async_trait;
 
 #[deny(clippy::missing_trait_methods)]
@@ -59,8 +59,8 @@ impl<S: StoreHealth> StoreHealth for Metered<S> {
         agent: &Agent,
         credential: &Credential,
         recover: bool,
-        event: &AuditEvent,
+        journal: &Journal,
     ) -> Result<bool, StoreError> {
-        self.observe("health_bootstrap", self.inner.bootstrap(agent, credential, recover, event)).await
+        self.observe("health_bootstrap", self.inner.bootstrap(agent, credential, recover, journal)).await
     }
 }

@@ -6,6 +6,7 @@
 mod agents;
 mod audit;
 mod credentials;
+mod custody;
 mod keys;
 mod policy;
 mod tokens;

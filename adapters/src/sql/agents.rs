@@ -3,7 +3,7 @@
 use super::entities::agents::{Column, Entity};
 use super::entities::{credential_grace, credentials};
 use super::error::Failure;
-use super::{SqlStore, dialect, journal, page, rows};
+use super::{SqlStore, custody, dialect, journal, page, rows};
 use agentidp_core::domain::agent::{Agent, AgentStatus, Owner};
 use agentidp_core::domain::ids::AgentId;
 use agentidp_core::domain::page::{Cursor, Page, PageRequest};
@@ -134,5 +134,5 @@ async fn revoke_all(tx: &DatabaseTransaction, agent: &Agent) -> Result<(), Failu
         .and_where(Credential::AgentId.eq(agent.id.uuid()))
         .to_owned();
     credential_grace::Entity::delete_many().filter(Graced::CredentialId.in_subquery(own)).exec(tx).await?;
-    Ok(())
+    custody::end_of_agent(tx, agent.id, agent.updated_at).await
 }

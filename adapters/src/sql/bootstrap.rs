@@ -4,9 +4,8 @@ use super::entities::agents::{Column, Entity};
 use super::error::Failure;
 use super::{SqlStore, credentials, dialect, journal, rows};
 use agentidp_core::domain::agent::{Agent, AgentStatus};
-use agentidp_core::domain::audit::AuditEvent;
 use agentidp_core::domain::credential::Credential;
-use agentidp_core::ports::storage::{StoreError, StoreHealth};
+use agentidp_core::ports::storage::{Journal, StoreError, StoreHealth};
 use async_trait::async_trait;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
@@ -26,7 +25,7 @@ impl StoreHealth for SqlStore {
         agent: &Agent,
         credential: &Credential,
         recover: bool,
-        event: &AuditEvent,
+        journal: &Journal,
     ) -> Result<bool, StoreError> {
         self.within(async {
             let tx = self.begin().await?;
@@ -34,9 +33,10 @@ impl StoreHealth for SqlStore {
             if !recover && has_administrator(&tx).await? {
                 return Ok(false);
             }
+            journal::open(&tx, journal).await?;
             Entity::insert(rows::agent::new(agent)).exec_without_returning(&tx).await?;
             credentials::insert(&tx, credential).await?;
-            journal::close(tx, event).await?;
+            journal::close(tx, &journal.event).await?;
             Ok(true)
         })
         .await

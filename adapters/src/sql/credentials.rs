@@ -3,7 +3,7 @@
 use super::entities::credentials::{Column, Entity, Model};
 use super::entities::{agents, credential_grace};
 use super::error::Failure;
-use super::{SqlStore, journal, page, rows};
+use super::{SqlStore, custody, journal, page, rows};
 use agentidp_core::domain::agent::{Agent, AgentStatus};
 use agentidp_core::domain::credential::{Backend, Credential, CredentialStatus, MAX_ACTIVE_CREDENTIALS};
 use agentidp_core::domain::ids::{AgentId, CredentialId};
@@ -158,7 +158,8 @@ async fn must_be_active(tx: &DatabaseTransaction, agent: AgentId, revision: Opti
 /// Adds a credential's rows.
 pub async fn insert(tx: &DatabaseTransaction, credential: &Credential) -> Result<(), Failure> {
     Entity::insert(rows::credential::new(credential)).exec_without_returning(tx).await?;
-    insert_graced(tx, credential).await
+    insert_graced(tx, credential).await?;
+    custody::keep(tx, credential).await
 }
 
 async fn insert_graced(tx: &DatabaseTransaction, credential: &Credential) -> Result<(), Failure> {
@@ -184,7 +185,11 @@ async fn overwrite(tx: &DatabaseTransaction, credential: &Credential) -> Result<
         .filter(credential_grace::Column::CredentialId.eq(credential.id.uuid()))
         .exec(tx)
         .await?;
-    insert_graced(tx, credential).await
+    insert_graced(tx, credential).await?;
+    match credential.revoked_at() {
+        Some(at) => custody::end_of_credential(tx, credential.id, at).await,
+        None => custody::keep(tx, credential).await,
+    }
 }
 
 /// One page of an agent's credentials.

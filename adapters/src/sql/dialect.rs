@@ -3,13 +3,14 @@
 use super::Options;
 use super::places::Places;
 use agentidp_core::ports::storage::StoreError;
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LockBehavior, LockType};
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    RuntimeErr, SqlErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    EntityTrait, QueryOrder, QuerySelect, RuntimeErr, Select, SqlErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
 use std::time::Duration;
 
@@ -139,6 +140,12 @@ pub async fn lock_name(tx: &DatabaseTransaction, name: &str) -> Result<(), DbErr
         tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()])).await?;
     }
     Ok(())
+}
+
+/// The row of `query` that comes first by `order`, locked; rows that others have locked are left to them. SQLite has no
+/// locks of rows: its writers follow one another.
+pub fn claim_one<E: EntityTrait>(query: Select<E>, order: E::Column) -> Select<E> {
+    query.order_by_asc(order).limit(1).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }
 
 /// Whether the text in `column` contains `needle`, without regard to ASCII case. Not LIKE, which has wildcards, nor

@@ -1,5 +1,7 @@
-//! What is written beside a change: the idempotency record before it, the audit event after it.
+//! What is written beside a change: the idempotency record and the end of an announced write before it, the audit event
+//! after it.
 
+use super::custody;
 use super::entities::{audit_events, idempotency_records};
 use super::error::Failure;
 use super::rows;
@@ -18,9 +20,18 @@ pub fn kept_since(now: Timestamp) -> i64 {
 }
 
 /// Takes the idempotency key of a change before anything else is looked at: twins wait here for the first, and learn
-/// that there was one.
+/// that there was one. Then the announced write, which must still be there.
 pub async fn open(tx: &DatabaseTransaction, journal: &Journal) -> Result<(), Failure> {
-    let Some(record) = &journal.idempotency else { return Ok(()) };
+    if let Some(record) = &journal.idempotency {
+        take_key(tx, record).await?;
+    }
+    match journal.write {
+        Some(write) => custody::commit(tx, write).await,
+        None => Ok(()),
+    }
+}
+
+async fn take_key(tx: &DatabaseTransaction, record: &IdempotencyRecord) -> Result<(), Failure> {
     let too_old = Expr::col((Entity, Column::CreatedAt)).lt(kept_since(record.created_at));
     let take_over = OnConflict::columns([Column::Caller, Column::Key])
         .update_columns([Column::Fingerprint, Column::Status, Column::Location, Column::Body, Column::CreatedAt])

@@ -11,6 +11,7 @@ mod audit;
 mod batches;
 mod bootstrap;
 mod credentials;
+mod custody;
 mod dialect;
 mod entities;
 mod error;

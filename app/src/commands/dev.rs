@@ -2,9 +2,10 @@
 
 use super::{CommandError, output};
 use crate::config::{Config, Profile, Source};
+use crate::lifecycle::{self, Signals};
 use crate::listeners::Listeners;
+use crate::telemetry;
 use crate::wiring::{self, StartError, System};
-use crate::{lifecycle, telemetry};
 use agentidp_core::domain::agent::{AgentStatus, Owner};
 use agentidp_core::domain::page::PageRequest;
 use agentidp_core::domain::scope::Scope;
@@ -50,7 +51,7 @@ impl Dev {
         store.migrate().await.map_err(StartError::from)?;
         let issuer = config.server.issuer.text(listeners.base_url());
         let system = wiring::build(&config, store.clone(), &keys, &issuer, wiring::ambient()).await?;
-        let bootstrap = wiring::bootstrap_service(&store, &keys).run(self.owner.clone(), false).await;
+        let bootstrap = wiring::bootstrap_service(&config, &store, &keys).run(self.owner.clone(), false).await;
         let (client_id, client_secret) = match bootstrap {
             Ok(admin) => (Some(admin.agent.id.to_string()), Some(admin.secret.expose().to_owned())),
             Err(BootstrapError::AlreadyDone) => (administrator(&system, &self.owner).await?, None),
@@ -58,9 +59,13 @@ impl Dev {
         };
         let (base_url, metrics_url) = (listeners.base_url().to_owned(), listeners.metrics_url().to_owned());
         let greeting = Greeting { base_url, metrics_url, client_id, client_secret };
+        let signals = Signals::catch()?;
         match if self.json { greeting.as_json() } else { greeting.for_people() } {
             // It was asked for a server, whoever reads of it.
-            Ok(()) | Err(CommandError::Closed) => Ok(lifecycle::run(listeners, system).await?),
+            Ok(()) | Err(CommandError::Closed) => {
+                lifecycle::run(signals, listeners, system).await;
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -121,10 +121,14 @@ fn server_mistakes() {
     for address in ["9090", "localhost:9090", "127.0.0.1", "127.0.0.1:x"] {
         assert_mistake(&[("METRICS_ADDR", address)], "METRICS_ADDR", "is not an IP address and a port");
     }
-    assert_mistake(&[("TLS_CERT_FILE", "/cert")], "TLS_KEY_FILE", "is required beside TLS_CERT_FILE");
-    assert_mistake(&[("TLS_KEY_FILE", "/key")], "TLS_CERT_FILE", "is required beside TLS_KEY_FILE");
     let nowhere = [("TLS_CERT_FILE", "/nowhere/cert"), ("TLS_KEY_FILE", "/nowhere/key")];
-    assert_mistake(&nowhere, "TLS_CERT_FILE", "`/nowhere/cert` cannot be opened");
+    let told =
+        |env: &[(&str, &str)]| mistakes(serve(env)).into_iter().map(|(name, problem)| format!("{name}: {problem}"));
+    let away = |file: &str| format!("`/nowhere/{file}` cannot be opened: No such file or directory (os error 2)");
+    let (certificate, key) = (format!("TLS_CERT_FILE: {}", away("cert")), format!("TLS_KEY_FILE: {}", away("key")));
+    assert!(told(&nowhere).eq([certificate.clone(), key.clone()]), "neither hides the other");
+    assert!(told(&nowhere[..1]).eq([certificate, "TLS_KEY_FILE: is required beside TLS_CERT_FILE".to_owned()]));
+    assert!(told(&nowhere[1..]).eq([key, "TLS_CERT_FILE: is required beside TLS_KEY_FILE".to_owned()]));
     let tool = Config::load(&Profile::Tool, &source(&nowhere)).unwrap();
     assert_eq!(tool.server.base_url(tool.server.address()), "https://127.0.0.1:8080");
 }

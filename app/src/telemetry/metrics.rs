@@ -3,6 +3,7 @@
 //! Values of labels are closed sets: nothing that a client sends becomes one, and no id.
 
 use super::{functions, process};
+use agentidp_core::ports::custody::Pending;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -89,6 +90,11 @@ pub struct Metrics {
     audit_seconds: Histogram,
     dependencies: Family<Dependency, Gauge>,
     signing_key_age: Gauge,
+    secret_writes_pending: Gauge,
+    secret_destructions_pending: Gauge,
+    secret_oldest_pending: Gauge,
+    secret_writes_abandoned: Counter,
+    secrets_destroyed: Counter,
 }
 
 /// Registers one; the encoder adds `_total` to counters and a full stop to the help.
@@ -174,6 +180,36 @@ impl Default for Metrics {
                 "How long ago the key was made that signs, the older of the two uses, as of the last look at the keys",
                 Gauge::default(),
             ),
+            secret_writes_pending: add(
+                r,
+                "secret_writes_pending",
+                "Secrets outside the database that no row names yet, as of the last look",
+                Gauge::default(),
+            ),
+            secret_destructions_pending: add(
+                r,
+                "secret_destructions_pending",
+                "Places outside where secrets of revoked credentials are still to be destroyed, as of the last look",
+                Gauge::default(),
+            ),
+            secret_oldest_pending: add(
+                r,
+                "secret_oldest_pending_seconds",
+                "For how long the oldest of both has been pending, 0 if there is none, as of the last look",
+                Gauge::default(),
+            ),
+            secret_writes_abandoned: add(
+                r,
+                "secret_writes_abandoned",
+                "Secrets outside that were taken back because no row came to name them",
+                Counter::default(),
+            ),
+            secrets_destroyed: add(
+                r,
+                "secrets_destroyed",
+                "Places outside whose secrets were destroyed after a revocation",
+                Counter::default(),
+            ),
             registry,
             functions: functions::registry(),
         };
@@ -248,6 +284,23 @@ impl Metrics {
     /// The key that signs is of this age.
     pub fn signing_key(&self, age: Duration) {
         self.signing_key_age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// What there is to do outside, and for how long the oldest of it has been.
+    pub fn secrets_pending(&self, pending: &Pending, age: Duration) {
+        self.secret_writes_pending.set(i64::try_from(pending.writes).unwrap_or(i64::MAX));
+        self.secret_destructions_pending.set(i64::try_from(pending.destructions).unwrap_or(i64::MAX));
+        self.secret_oldest_pending.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// A secret that no row came to name was taken back.
+    pub fn secret_write_abandoned(&self) {
+        self.secret_writes_abandoned.inc();
+    }
+
+    /// The secrets of a revoked credential were destroyed.
+    pub fn secrets_destroyed(&self) {
+        self.secrets_destroyed.inc();
     }
 
     /// All of them, as [`CONTENT_TYPE`] says.

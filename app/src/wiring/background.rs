@@ -9,6 +9,7 @@ use agentidp_core::ports::storage::{IdempotencyStore, KeyStore, StoreError, Toke
 use agentidp_core::services::Ambient;
 use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::clients::LegacyPresence;
+use agentidp_core::services::custody::Custody;
 use agentidp_core::services::keys::{KeyService, KeyServiceError};
 use autometrics::autometrics;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub struct Background {
     pub store: Arc<Metered<SqlStore>>,
     pub audit: Arc<AuditService>,
+    pub custody: Arc<Custody>,
     pub legacy: Arc<LegacyPresence>,
     pub policy: Policy,
     pub rings: Rings,
@@ -72,6 +74,17 @@ impl Background {
                 tracing::info!(kid = key.kid, "the signing key is due to be replaced: a new one was made");
             }
         }
+        Ok(())
+    }
+
+    /// Takes secrets back that no row names, and destroys those of revoked credentials.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn reconcile_secrets(&self) -> Result<(), StoreError> {
+        let pending = self.custody.reconcile().await?;
+        let age = pending.oldest.map(|oldest| self.ambient.clock.now().since(oldest));
+        self.metrics.secrets_pending(&pending, age.unwrap_or_default());
         Ok(())
     }
 

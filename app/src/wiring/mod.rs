@@ -14,7 +14,7 @@ pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
 
-use crate::config::{Config, Mistake, SecretsBackend};
+use crate::config::{Config, Mistake};
 use crate::http::floor::FailureFloor;
 use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
@@ -27,7 +27,7 @@ use agentidp_adapters::signing_keys::KeyError;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
 use agentidp_core::ports::policy::PolicyEngine;
-use agentidp_core::ports::secrets::{SecretError, SecretStore};
+use agentidp_core::ports::secrets::SecretError;
 use agentidp_core::ports::storage::{CredentialStore, StoreError};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::access::AccessService;
@@ -41,7 +41,7 @@ use agentidp_core::services::import::ImportService;
 use agentidp_core::services::keys::KeyServiceError;
 use agentidp_core::services::presented::PresentedTokens;
 use agentidp_core::services::tokens::TokenService;
-use secrets::{digest_secrets, legacy_cost, secret_router};
+use secrets::{digest_secrets, legacy_cost, secret_router, secret_stores};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -138,9 +138,8 @@ pub async fn build(
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
     let digest = digest_secrets(keys);
-    let secrets: Arc<dyn SecretStore> = match config.secrets.backend {
-        SecretsBackend::Digest => Arc::clone(&digest) as _,
-    };
+    let stores = secret_stores(&config.secrets, &digest);
+    let custody = secrets::custody(stores, Arc::clone(&store) as _, Some(Arc::clone(&metrics)), ambient.clone());
     let router = secret_router(Arc::clone(&digest))?;
     let legacy = Arc::new(LegacyPresence::default());
     legacy.refresh(store.as_ref(), &ambient).await?;
@@ -171,10 +170,15 @@ pub async fn build(
         },
         agents: AgentService {
             agents: Arc::clone(&store) as _,
+            custody: Arc::clone(&custody),
             ambient: ambient.clone(),
             most_per_owner: config.limits.agents_per_owner,
         },
-        credentials: CredentialService { credentials: Arc::clone(&store) as _, secrets, ambient: ambient.clone() },
+        credentials: CredentialService {
+            credentials: Arc::clone(&store) as _,
+            custody: Arc::clone(&custody),
+            ambient: ambient.clone(),
+        },
         tokens: TokenService {
             tokens: Arc::clone(&store) as _,
             signer: Arc::clone(&rings.jwt) as _,
@@ -210,13 +214,16 @@ pub async fn build(
         metrics: Arc::clone(&metrics),
     };
     let key_rotation = config.tokens.key_rotation;
-    let background = Background { store, audit, legacy, policy, rings, signing_keys, key_rotation, metrics, ambient };
+    let background =
+        Background { store, audit, custody, legacy, policy, rings, signing_keys, key_rotation, metrics, ambient };
     Ok(System { state: Arc::new(state), background })
 }
 
 /// The use-case of the first administrator.
-pub fn bootstrap_service(store: &Arc<SqlStore>, keys: &MasterKeys) -> BootstrapService {
-    BootstrapService { store: Arc::clone(store) as _, secrets: digest_secrets(keys), ambient: ambient() }
+pub fn bootstrap_service(config: &Config, store: &Arc<SqlStore>, keys: &MasterKeys) -> BootstrapService {
+    let stores = secret_stores(&config.secrets, &digest_secrets(keys));
+    let custody = secrets::custody(stores, Arc::clone(store) as _, None, ambient());
+    BootstrapService { store: Arc::clone(store) as _, custody, ambient: ambient() }
 }
 
 /// The use-case of taking legacy credentials over.

@@ -1,12 +1,17 @@
 //! What keeps and verifies client secrets.
 
-use super::StartError;
+use super::{StartError, observer};
+use crate::config::{Secrets, SecretsBackend};
+use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
 use agentidp_adapters::master_key::{MasterKey, MasterKeys};
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter};
 use agentidp_core::domain::credential::Backend;
-use agentidp_core::ports::secrets::SecretVerifier;
+use agentidp_core::ports::custody::CustodyStore;
+use agentidp_core::ports::secrets::{SecretStore, SecretVerifier};
+use agentidp_core::services::Ambient;
+use agentidp_core::services::custody::Custody;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +22,36 @@ const MEASURED_COST: u32 = 8;
 pub fn digest_secrets(keys: &MasterKeys) -> Arc<DigestSecrets> {
     let pepper = |key: &MasterKey| Pepper::new(key.id(), key.digest_pepper());
     Arc::new(DigestSecrets::new(pepper(&keys.current), keys.previous.as_ref().map(pepper)))
+}
+
+/// What keeps new secrets, and everything that may keep older ones.
+pub struct Stores {
+    pub current: Arc<dyn SecretStore>,
+    pub all: Vec<Arc<dyn SecretStore>>,
+}
+
+/// The stores of secrets as they are configured.
+pub fn secret_stores(config: &Secrets, digest: &Arc<DigestSecrets>) -> Stores {
+    let current: Arc<dyn SecretStore> = match config.backend {
+        SecretsBackend::Digest => Arc::clone(digest) as _,
+    };
+    Stores { all: vec![Arc::clone(&current)], current }
+}
+
+/// Custody of secrets in these stores, told of in the log and in the metrics.
+pub fn custody(
+    stores: Stores,
+    records: Arc<dyn CustodyStore>,
+    metrics: Option<Arc<Metrics>>,
+    ambient: Ambient,
+) -> Arc<Custody> {
+    Arc::new(Custody {
+        current: stores.current,
+        stores: stores.all,
+        records,
+        observer: Arc::new(observer::Tasks(metrics)),
+        ambient,
+    })
 }
 
 /// What verifies secrets: digests at once, bcrypt behind a cache.

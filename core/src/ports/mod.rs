@@ -3,6 +3,7 @@
 
 pub mod biscuits;
 pub mod clock;
+pub mod custody;
 pub mod limits;
 pub mod policy;
 pub mod secrets;

@@ -11,7 +11,7 @@ use crate::domain::agent::{Agent, AgentStatus, AgentType, DeploymentEnv, Owner};
 use crate::domain::audit::{AuditEvent, AuditFilter};
 use crate::domain::credential::{Backend, Credential, CredentialStatus};
 use crate::domain::idempotency::{IdempotencyKey, IdempotencyRecord};
-use crate::domain::ids::{AgentId, CredentialId, EventId};
+use crate::domain::ids::{AgentId, CredentialId, EventId, WriteId};
 use crate::domain::key::StoredKey;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
@@ -47,6 +47,9 @@ pub enum StoreError {
 pub struct Journal {
     pub event: AuditEvent,
     pub idempotency: Option<IdempotencyRecord>,
+    /// The write of the secret that the change names, if that was announced ([`super::custody`]). The change MUST
+    /// remove it; one that is not there any more, or was claimed, MUST make it fail with [`StoreError::Stale`].
+    pub write: Option<WriteId>,
 }
 
 /// Which agents a list wants. `owners` comes from the policy, the rest from the request.
@@ -77,11 +80,13 @@ pub trait AgentStore: Send + Sync {
 
     /// Writes `agent` over the row whose revision is one less; any other revision MUST be [`StoreError::Stale`].
     /// If the new status is decommissioned, every credential of the agent that is not revoked MUST be revoked at
-    /// `agent.updated_at` in the same transaction. A changed owner may meet [`StoreError::Conflict`].
+    /// `agent.updated_at` in the same transaction, and the places of all its secrets outside MUST be due then. A changed
+    /// owner may meet [`StoreError::Conflict`].
     async fn update(&self, agent: &Agent, journal: &Journal) -> Result<(), StoreError>;
 }
 
-/// Credentials.
+/// Credentials. The place of a secret that lies outside MUST be kept for [`super::custody`] by the change that names it,
+/// whatever the credential's secrets move to later.
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
     /// Adds a credential. The agent's row MUST be active and have the revision `agent_revision`, else
@@ -112,6 +117,7 @@ pub trait CredentialStore: Send + Sync {
     ) -> Result<Page<Credential>, StoreError>;
 
     /// Writes `credential` over the row whose revision is one less; any other revision MUST be [`StoreError::Stale`].
+    /// A revocation MUST make the places of all its secrets outside due at that moment.
     /// With `agent_revision` given, the agent MUST be active and have it, else [`StoreError::Stale`]. A rotation may
     /// bring an expired credential back: if ten others are active at the event's time, that MUST be
     /// [`StoreError::LimitReached`].
@@ -304,6 +310,6 @@ pub trait StoreHealth: Send + Sync {
         agent: &Agent,
         credential: &Credential,
         recover: bool,
-        event: &AuditEvent,
+        journal: &Journal,
     ) -> Result<bool, StoreError>;
 }

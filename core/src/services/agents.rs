@@ -2,6 +2,7 @@
 
 use super::Ambient;
 use super::access::Authorized;
+use super::custody::Custody;
 use crate::domain::agent::{Agent, AgentChange, AgentStatus, AlreadyDecommissioned, NewAgent};
 use crate::domain::audit::Action;
 use crate::domain::idempotency::Once;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 /// The use-cases of agents.
 pub struct AgentService {
     pub agents: Arc<dyn AgentStore>,
+    pub custody: Arc<Custody>,
     pub ambient: Ambient,
     /// Most agents of an owner; none: no limit.
     pub most_per_owner: Option<u32>,
@@ -113,7 +115,9 @@ impl AgentService {
         let after = self.get(by)?.decommission(self.ambient.clock.now())?;
         let event = by.change_event(&self.ambient, Action::AgentDecommissioned, &after);
         let journal = self.journal(event, once, &after);
-        Ok(self.agents.update(&after, &journal).await?)
+        self.agents.update(&after, &journal).await?;
+        self.custody.clear(after.id).await;
+        Ok(())
     }
 
     fn journal(
@@ -122,7 +126,7 @@ impl AgentService {
         once: Option<Once<'_, Agent>>,
         result: &Agent,
     ) -> Journal {
-        Journal { event, idempotency: once.map(|once| once.record(result, self.ambient.clock.now())) }
+        Journal { event, idempotency: once.map(|once| once.record(result, self.ambient.clock.now())), write: None }
     }
 }
 

@@ -2,17 +2,19 @@
 
 use super::Ambient;
 use super::credentials::new_secret;
+use super::custody::Custody;
 use crate::domain::agent::{Agent, AgentType, DeploymentEnv, NewAgent, Owner};
 use crate::domain::audit::Action;
 use crate::domain::caller::RequestContext;
 use crate::domain::credential::Credential;
-use crate::domain::ids::{AgentId, CredentialId, WriteId};
+use crate::domain::ids::{AgentId, CredentialId};
 use crate::domain::json::Json;
 use crate::domain::scope::{CapabilitySet, MANAGEMENT_SCOPES};
 use crate::domain::secret::IssuedSecret;
 use crate::domain::text::Invalid;
-use crate::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretWrite};
-use crate::ports::storage::{StoreError, StoreHealth};
+use crate::ports::custody::CustodyError;
+use crate::ports::secrets::{SecretError, SecretOwner};
+use crate::ports::storage::{Journal, StoreError, StoreHealth};
 use std::sync::Arc;
 
 /// The owner of administrators if none is named.
@@ -24,7 +26,7 @@ pub const ADMINISTRATOR_DOMAIN: &str = "@agentidp.local";
 /// Makes administrators from outside the API.
 pub struct BootstrapService {
     pub store: Arc<dyn StoreHealth>,
-    pub secrets: Arc<dyn SecretStore>,
+    pub custody: Arc<Custody>,
     pub ambient: Ambient,
 }
 
@@ -48,6 +50,15 @@ pub enum BootstrapError {
     Unavailable(#[from] StoreError),
 }
 
+impl From<CustodyError> for BootstrapError {
+    fn from(error: CustodyError) -> Self {
+        match error {
+            CustodyError::Secrets(error) => Self::Secrets(error),
+            CustodyError::Store(error) => Self::Unavailable(error),
+        }
+    }
+}
+
 impl BootstrapService {
     /// Registers an administrator with every management scope as capability.
     ///
@@ -59,18 +70,19 @@ impl BootstrapService {
         let id = CredentialId::new(self.ambient.uuid());
         let secret = new_secret(id, self.ambient.entropy.as_ref());
         let owner = SecretOwner { agent_id: agent.id, credential_id: id };
-        let write = SecretWrite { id: WriteId::new(self.ambient.uuid()), owner };
-        let at = self.secrets.put(write, &secret).await?;
-        let credential = Credential::new(id, agent.id, at, None, now);
+        let kept = self.custody.keep(owner, None, &secret).await?;
+        let credential = Credential::new(id, agent.id, kept.at, None, now);
         let event = self.ambient.event(Action::BootstrapCompleted, &RequestContext::default());
         let event = event
             .about(agent.id, &agent.owner)
             .with([("credentialId", Json::text(id)), ("recover", Json::Bool(recover))]);
-        if self.store.bootstrap(&agent, &credential, recover, &event).await? {
-            Ok(Administrator { agent, secret })
-        } else {
-            Err(BootstrapError::AlreadyDone)
-        }
+        let journal = Journal { event, idempotency: None, write: kept.write };
+        let made = match self.store.bootstrap(&agent, &credential, recover, &journal).await {
+            Ok(true) => Ok(Administrator { agent, secret }),
+            Ok(false) => Err(BootstrapError::AlreadyDone),
+            Err(error) => Err(error.into()),
+        };
+        self.custody.ended(kept.write, made).await
     }
 }
 

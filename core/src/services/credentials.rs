@@ -2,25 +2,26 @@
 
 use super::Ambient;
 use super::access::Authorized;
+use super::custody::Custody;
 use crate::domain::agent::Agent;
 use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::credential::{Credential, CredentialStatus, InvalidTransition, MAX_ACTIVE_CREDENTIALS, Rotation};
 use crate::domain::idempotency::Once;
-use crate::domain::ids::{CredentialId, WriteId};
+use crate::domain::ids::CredentialId;
 use crate::domain::json::Json;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::secret::IssuedSecret;
 use crate::domain::time::Timestamp;
 use crate::ports::clock::Entropy;
-use crate::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretWrite};
+use crate::ports::custody::CustodyError;
+use crate::ports::secrets::{SecretError, SecretOwner};
 use crate::ports::storage::{CredentialStore, Journal, StoreError};
 use std::sync::Arc;
 
 /// The use-cases of credentials.
 pub struct CredentialService {
     pub credentials: Arc<dyn CredentialStore>,
-    /// Where new secrets are kept.
-    pub secrets: Arc<dyn SecretStore>,
+    pub custody: Arc<Custody>,
     pub ambient: Ambient,
 }
 
@@ -67,6 +68,15 @@ impl From<StoreError> for CredentialError {
     }
 }
 
+impl From<CustodyError> for CredentialError {
+    fn from(error: CustodyError) -> Self {
+        match error {
+            CustodyError::Secrets(error) => Self::Secrets(error),
+            CustodyError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl CredentialService {
     /// Makes a new credential of the agent that the policy looked at.
     ///
@@ -81,11 +91,12 @@ impl CredentialService {
         let agent = active_agent(by)?;
         let id = CredentialId::new(self.ambient.uuid());
         let secret = new_secret(id, self.ambient.entropy.as_ref());
-        let at = self.secrets.put(self.write(agent, id), &secret).await?;
-        let credential = Credential::new(id, agent.id, at, expires_at, self.ambient.clock.now());
+        let kept = self.custody.keep(owner(agent, id), None, &secret).await?;
+        let credential = Credential::new(id, agent.id, kept.at, expires_at, self.ambient.clock.now());
         let event = self.event(by, Action::CredentialGenerated, agent, &credential);
-        let journal = self.journal(event, once, &credential);
-        self.credentials.insert(&credential, agent.revision, MAX_ACTIVE_CREDENTIALS, &journal).await?;
+        let journal = Journal { write: kept.write, ..self.journal(event, once, &credential) };
+        let added = self.credentials.insert(&credential, agent.revision, MAX_ACTIVE_CREDENTIALS, &journal).await;
+        self.custody.ended(kept.write, added).await?;
         Ok(WithSecret { credential, secret })
     }
 
@@ -119,16 +130,17 @@ impl CredentialService {
         let now = self.ambient.clock.now();
         before.may_rotate(&rotation, now)?;
         let secret = new_secret(id, self.ambient.entropy.as_ref());
-        let at = self.secrets.put(self.write(agent, id), &secret).await?;
+        let kept = self.custody.keep(owner(agent, id), Some(before.revision), &secret).await?;
         let from = before.secret.backend();
-        let after = before.rotate(at, &rotation, now)?;
+        let after = before.rotate(kept.at, &rotation, now)?;
         let event = self.event(by, Action::CredentialRotated, agent, &after).with([
             ("fromBackend", Json::text(from)),
             ("graceUntil", after.grace_until(now).into()),
             ("voidTokens", Json::Bool(rotation.void_tokens)),
         ]);
-        let journal = self.journal(event, once, &after);
-        self.credentials.update(&after, Some(agent.revision), &journal).await?;
+        let journal = Journal { write: kept.write, ..self.journal(event, once, &after) };
+        let changed = self.credentials.update(&after, Some(agent.revision), &journal).await;
+        self.custody.ended(kept.write, changed).await?;
         Ok(WithSecret { credential: after, secret })
     }
 
@@ -148,15 +160,8 @@ impl CredentialService {
         let journal = self.journal(event, once, &after);
         // Database first: the revocation counts from here, whatever becomes of the secret outside.
         self.credentials.update(&after, None, &journal).await?;
-        if let Some(location) = after.secret.location() {
-            self.secrets.destroy(&location).await?;
-        }
+        self.custody.clear(agent.id).await;
         Ok(())
-    }
-
-    fn write(&self, agent: &Agent, id: CredentialId) -> SecretWrite {
-        let owner = SecretOwner { agent_id: agent.id, credential_id: id };
-        SecretWrite { id: WriteId::new(self.ambient.uuid()), owner }
     }
 
     async fn find(&self, by: &Authorized, id: CredentialId) -> Result<Credential, CredentialError> {
@@ -172,7 +177,7 @@ impl CredentialService {
     }
 
     fn journal(&self, event: AuditEvent, once: Option<Once<'_, Credential>>, result: &Credential) -> Journal {
-        Journal { event, idempotency: once.map(|once| once.record(result, self.ambient.clock.now())) }
+        Journal { event, idempotency: once.map(|once| once.record(result, self.ambient.clock.now())), write: None }
     }
 }
 
@@ -184,6 +189,10 @@ pub fn new_secret(id: CredentialId, entropy: &dyn Entropy) -> IssuedSecret {
         let [byte] = byte;
         byte
     })
+}
+
+fn owner(agent: &Agent, id: CredentialId) -> SecretOwner {
+    SecretOwner { agent_id: agent.id, credential_id: id }
 }
 
 fn agent(by: &Authorized) -> Result<&Agent, CredentialError> {

@@ -69,7 +69,7 @@ impl ImportService {
         let event = event
             .about(id, &agent.owner)
             .with([("credentialId", Json::text(credential_id)), ("backend", Json::text(credential.secret.backend()))]);
-        let journal = Journal { event, idempotency: None };
+        let journal = Journal { event, idempotency: None, write: None };
         match self.credentials.import(&credential, now, &journal).await {
             Ok(()) => Ok(Imported::New(credential_id)),
             Err(StoreError::LimitReached) => Err(ImportError::LimitReached(id)),

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod bootstrap;
 pub mod clients;
 pub mod credentials;
+pub mod custody;
 pub mod exchange;
 pub mod explain;
 pub mod health;

@@ -6,10 +6,11 @@ use agentidp_core::domain::token::Claims;
 use agentidp_core::ports::biscuits::{
     BiscuitChecks, BiscuitMinter, BiscuitReader, ReadBiscuit, RequestFacts, Undecided,
 };
+use agentidp_core::ports::custody::{CustodyError, CustodyObserver, Task, TaskKind};
 use agentidp_core::ports::policy::{Decided, Decision, Owners, PolicyEngine, PolicyError, PolicyInput, Refusal};
 use agentidp_core::ports::tokens::{SignError, TokenSigner, TokenText};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A policy that answers alike whatever is asked; without an answer it fails.
 pub struct Says(pub Option<Decision>);
@@ -106,5 +107,25 @@ struct OnceChecks(AtomicBool, Arc<dyn BiscuitChecks>);
 impl BiscuitChecks for OnceChecks {
     fn passing(&self, facts: &RequestFacts) -> Result<ScopeSet, Undecided> {
         if self.0.swap(true, Ordering::SeqCst) { Err(Undecided) } else { self.1.passing(facts) }
+    }
+}
+
+/// Remembers what it was told of tasks: their kind, their attempts and, if they were postponed, why.
+#[derive(Default)]
+pub struct Told(Mutex<Vec<(TaskKind, u32, Option<String>)>>);
+
+impl Told {
+    pub fn take(&self) -> Vec<(TaskKind, u32, Option<String>)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl CustodyObserver for Told {
+    fn done(&self, task: &Task) {
+        self.0.lock().unwrap().push((task.kind, task.attempts, None));
+    }
+
+    fn postponed(&self, task: &Task, error: &CustodyError) {
+        self.0.lock().unwrap().push((task.kind, task.attempts, Some(error.to_string())));
     }
 }

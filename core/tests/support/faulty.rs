@@ -1,15 +1,16 @@
 //! A decorator of every port: it counts the calls, and fails them from a chosen one on, before they reach what is
-//! inside.
+//! inside; the first of them may reach it without its answer coming back.
 
 use agentidp_core::domain::agent::Agent;
 use agentidp_core::domain::audit::{AuditEvent, AuditFilter};
 use agentidp_core::domain::credential::{Backend, Credential, CredentialStatus, SecretLocation, SecretRef};
-use agentidp_core::domain::ids::{AgentId, CredentialId, EventId};
+use agentidp_core::domain::ids::{AgentId, CredentialId, EventId, WriteId};
 use agentidp_core::domain::key::StoredKey;
 use agentidp_core::domain::page::{Page, PageRequest};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::domain::token::Standing;
+use agentidp_core::ports::custody::{ClaimedLocation, ClaimedWrite, CustodyStore, Intent, Pending};
 use agentidp_core::ports::policy::Owners;
 use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier, SecretWrite};
 use agentidp_core::ports::storage::{
@@ -22,27 +23,60 @@ use std::sync::{Arc, Mutex};
 /// Wraps an adapter.
 pub struct Faulty<T> {
     pub inner: Arc<T>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
+#[derive(Default)]
 struct State {
     calls: Vec<&'static str>,
     /// How many more calls succeed; none: all.
     good: Option<usize>,
+    /// Whether the first call after those is done, and only its answer lost.
+    lossy: bool,
+    /// Whether all after that one succeed again.
+    once: bool,
+}
+
+/// What becomes of a call.
+enum Fate {
+    Answered,
+    /// Done, but nobody learns of it.
+    Lost,
+    NotDone,
 }
 
 impl<T> Faulty<T> {
     pub fn around(inner: T) -> Arc<Self> {
-        Arc::new(Self { inner: Arc::new(inner), state: Mutex::new(State { calls: Vec::new(), good: None }) })
+        Arc::new(Self { inner: Arc::new(inner), state: Arc::default() })
+    }
+
+    /// One whose calls count together with those of `other`, and that breaks with it.
+    pub fn beside<U>(other: &Faulty<U>, inner: T) -> Arc<Self> {
+        Arc::new(Self { inner: Arc::new(inner), state: Arc::clone(&other.state) })
     }
 
     /// Lets this many more calls succeed.
     pub fn break_after(&self, good: usize) {
-        self.state.lock().unwrap().good = Some(good);
+        self.set(State { good: Some(good), ..State::default() });
+    }
+
+    /// Lets this many more calls succeed; the one after them is done, and its answer is lost.
+    pub fn lose_answer_after(&self, good: usize) {
+        self.set(State { good: Some(good), lossy: true, ..State::default() });
+    }
+
+    /// Fails one call after this many more, or loses its answer.
+    pub fn stumble_after(&self, good: usize, lossy: bool) {
+        self.set(State { good: Some(good), lossy, once: true, ..State::default() });
     }
 
     pub fn heal(&self) {
-        self.state.lock().unwrap().good = None;
+        self.set(State::default());
+    }
+
+    fn set(&self, state: State) {
+        let mut current = self.state.lock().unwrap();
+        *current = State { calls: std::mem::take(&mut current.calls), ..state };
     }
 
     /// The names of the methods that were called since the last question.
@@ -50,28 +84,54 @@ impl<T> Faulty<T> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
     }
 
-    fn pass(&self, call: &'static str) -> Option<()> {
+    fn fate(&self, call: &'static str) -> Fate {
         let mut state = self.state.lock().unwrap();
         state.calls.push(call);
-        match &mut state.good {
-            None => Some(()),
-            Some(0) => None,
+        match state.good {
+            None => Fate::Answered,
+            Some(0) => {
+                if state.once {
+                    state.good = None;
+                }
+                if std::mem::take(&mut state.lossy) { Fate::Lost } else { Fate::NotDone }
+            }
             Some(good) => {
-                *good -= 1;
-                Some(())
+                state.good = Some(good - 1);
+                Fate::Answered
             }
         }
     }
 
-    fn store(&self, call: &'static str) -> Result<&T, StoreError> {
-        self.pass(call)
-            .map(|()| self.inner.as_ref())
-            .ok_or_else(|| StoreError::Unavailable("broken by the test".into()))
+    async fn pass<R, E>(
+        &self,
+        call: &'static str,
+        question: impl Future<Output = Result<R, E>>,
+        broken: impl Fn() -> E,
+    ) -> Result<R, E> {
+        match self.fate(call) {
+            Fate::Answered => question.await,
+            Fate::Lost => {
+                let _lost = question.await;
+                Err(broken())
+            }
+            Fate::NotDone => Err(broken()),
+        }
     }
 
-    fn backend(&self, call: &'static str) -> Result<&T, SecretError> {
-        let broken = || SecretError::Unavailable("broken by the test".into());
-        self.pass(call).map(|()| self.inner.as_ref()).ok_or_else(broken)
+    async fn store<R>(
+        &self,
+        call: &'static str,
+        question: impl Future<Output = Result<R, StoreError>>,
+    ) -> Result<R, StoreError> {
+        self.pass(call, question, || StoreError::Unavailable("broken by the test".into())).await
+    }
+
+    async fn backend<R>(
+        &self,
+        call: &'static str,
+        question: impl Future<Output = Result<R, SecretError>>,
+    ) -> Result<R, SecretError> {
+        self.pass(call, question, || SecretError::Unavailable("broken by the test".into())).await
     }
 }
 
@@ -79,19 +139,19 @@ impl<T> Faulty<T> {
 #[async_trait]
 impl<T: AgentStore> AgentStore for Faulty<T> {
     async fn insert(&self, agent: &Agent, most: Option<u32>, journal: &Journal) -> Result<(), StoreError> {
-        self.store("agents.insert")?.insert(agent, most, journal).await
+        self.store("agents.insert", self.inner.insert(agent, most, journal)).await
     }
 
     async fn find(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        self.store("agents.find")?.find(id).await
+        self.store("agents.find", self.inner.find(id)).await
     }
 
     async fn list(&self, filter: &AgentFilter, page: PageRequest) -> Result<Page<Agent>, StoreError> {
-        self.store("agents.list")?.list(filter, page).await
+        self.store("agents.list", self.inner.list(filter, page)).await
     }
 
     async fn update(&self, agent: &Agent, journal: &Journal) -> Result<(), StoreError> {
-        self.store("agents.update")?.update(agent, journal).await
+        self.store("agents.update", self.inner.update(agent, journal)).await
     }
 }
 
@@ -105,15 +165,15 @@ impl<T: CredentialStore> CredentialStore for Faulty<T> {
         most: u32,
         journal: &Journal,
     ) -> Result<(), StoreError> {
-        self.store("credentials.insert")?.insert(credential, agent_revision, most, journal).await
+        self.store("credentials.insert", self.inner.insert(credential, agent_revision, most, journal)).await
     }
 
     async fn import(&self, credential: &Credential, now: Timestamp, journal: &Journal) -> Result<(), StoreError> {
-        self.store("credentials.import")?.import(credential, now, journal).await
+        self.store("credentials.import", self.inner.import(credential, now, journal)).await
     }
 
     async fn find(&self, agent: AgentId, id: CredentialId) -> Result<Option<Credential>, StoreError> {
-        self.store("credentials.find")?.find(agent, id).await
+        self.store("credentials.find", self.inner.find(agent, id)).await
     }
 
     async fn list(
@@ -123,7 +183,7 @@ impl<T: CredentialStore> CredentialStore for Faulty<T> {
         now: Timestamp,
         page: PageRequest,
     ) -> Result<Page<Credential>, StoreError> {
-        self.store("credentials.list")?.list(agent, status, now, page).await
+        self.store("credentials.list", self.inner.list(agent, status, now, page)).await
     }
 
     async fn update(
@@ -132,19 +192,19 @@ impl<T: CredentialStore> CredentialStore for Faulty<T> {
         agent_revision: Option<i64>,
         journal: &Journal,
     ) -> Result<(), StoreError> {
-        self.store("credentials.update")?.update(credential, agent_revision, journal).await
+        self.store("credentials.update", self.inner.update(credential, agent_revision, journal)).await
     }
 
     async fn legacy(&self, agent: AgentId) -> Result<Option<(Agent, Vec<Credential>)>, StoreError> {
-        self.store("credentials.legacy")?.legacy(agent).await
+        self.store("credentials.legacy", self.inner.legacy(agent)).await
     }
 
     async fn uses_legacy(&self, now: Timestamp) -> Result<bool, StoreError> {
-        self.store("credentials.uses_legacy")?.uses_legacy(now).await
+        self.store("credentials.uses_legacy", self.inner.uses_legacy(now)).await
     }
 
     async fn count(&self, now: Timestamp) -> Result<Vec<(Backend, CredentialStatus, u64)>, StoreError> {
-        self.store("credentials.count")?.count(now).await
+        self.store("credentials.count", self.inner.count(now)).await
     }
 }
 
@@ -157,23 +217,23 @@ impl<T: TokenStore> TokenStore for Faulty<T> {
         credential: CredentialId,
         token_ids: &[String],
     ) -> Result<Option<Standing>, StoreError> {
-        self.store("tokens.standing")?.standing(agent, credential, token_ids).await
+        self.store("tokens.standing", self.inner.standing(agent, credential, token_ids)).await
     }
 
     async fn record_issue(&self, issue: &Issue) -> Result<(), StoreError> {
-        self.store("tokens.record_issue")?.record_issue(issue).await
+        self.store("tokens.record_issue", self.inner.record_issue(issue)).await
     }
 
     async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError> {
-        self.store("tokens.note_use")?.note_use(credential, at).await
+        self.store("tokens.note_use", self.inner.note_use(credential, at)).await
     }
 
     async fn revoke(&self, revocation: &Revocation, event: &AuditEvent) -> Result<(), StoreError> {
-        self.store("tokens.revoke")?.revoke(revocation, event).await
+        self.store("tokens.revoke", self.inner.revoke(revocation, event)).await
     }
 
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.store("tokens.purge")?.purge(now).await
+        self.store("tokens.purge", self.inner.purge(now)).await
     }
 }
 
@@ -181,7 +241,7 @@ impl<T: TokenStore> TokenStore for Faulty<T> {
 #[async_trait]
 impl<T: AuditLog> AuditLog for Faulty<T> {
     async fn append(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
-        self.store("audit.append")?.append(events).await
+        self.store("audit.append", self.inner.append(events)).await
     }
 
     async fn query(
@@ -191,7 +251,7 @@ impl<T: AuditLog> AuditLog for Faulty<T> {
         since: Option<Timestamp>,
         page: PageRequest,
     ) -> Result<Page<AuditEvent>, StoreError> {
-        self.store("audit.query")?.query(owners, filter, since, page).await
+        self.store("audit.query", self.inner.query(owners, filter, since, page)).await
     }
 
     async fn find(
@@ -200,11 +260,11 @@ impl<T: AuditLog> AuditLog for Faulty<T> {
         owners: &Owners,
         since: Option<Timestamp>,
     ) -> Result<Option<AuditEvent>, StoreError> {
-        self.store("audit.find")?.find(id, owners, since).await
+        self.store("audit.find", self.inner.find(id, owners, since)).await
     }
 
     async fn prune(&self, before: Timestamp, event: &AuditEvent) -> Result<u64, StoreError> {
-        self.store("audit.prune")?.prune(before, event).await
+        self.store("audit.prune", self.inner.prune(before, event)).await
     }
 }
 
@@ -212,39 +272,71 @@ impl<T: AuditLog> AuditLog for Faulty<T> {
 #[async_trait]
 impl<T: KeyStore> KeyStore for Faulty<T> {
     async fn list(&self) -> Result<Vec<StoredKey>, StoreError> {
-        self.store("keys.list")?.list().await
+        self.store("keys.list", self.inner.list()).await
     }
 
     async fn insert_first(&self, key: &StoredKey) -> Result<bool, StoreError> {
-        self.store("keys.insert_first")?.insert_first(key).await
+        self.store("keys.insert_first", self.inner.insert_first(key)).await
     }
 
     async fn insert(&self, key: &StoredKey, event: &AuditEvent) -> Result<(), StoreError> {
-        self.store("keys.insert")?.insert(key, event).await
+        self.store("keys.insert", self.inner.insert(key, event)).await
     }
 
     async fn insert_after(&self, after: &str, key: &StoredKey, event: &AuditEvent) -> Result<bool, StoreError> {
-        self.store("keys.insert_after")?.insert_after(after, key, event).await
+        self.store("keys.insert_after", self.inner.insert_after(after, key, event)).await
     }
 
     async fn revoke(&self, kid: &str, event: &AuditEvent, spare: &Spare) -> Result<KeyRevocation, StoreError> {
-        self.store("keys.revoke")?.revoke(kid, event, spare).await
+        self.store("keys.revoke", self.inner.revoke(kid, event, spare)).await
     }
 
     async fn reseal(&self, key: &StoredKey, was: &str) -> Result<bool, StoreError> {
-        self.store("keys.reseal")?.reseal(key, was).await
+        self.store("keys.reseal", self.inner.reseal(key, was)).await
     }
 
     async fn master_key_ids(&self) -> Result<Vec<String>, StoreError> {
-        self.store("keys.master_key_ids")?.master_key_ids().await
+        self.store("keys.master_key_ids", self.inner.master_key_ids()).await
     }
 
     async fn keep_policy(&self, hash: &str, rego: &str, data: &str, at: Timestamp) -> Result<(), StoreError> {
-        self.store("keys.keep_policy")?.keep_policy(hash, rego, data, at).await
+        self.store("keys.keep_policy", self.inner.keep_policy(hash, rego, data, at)).await
     }
 
     async fn find_policy(&self, hash: &str) -> Result<Option<KeptPolicy>, StoreError> {
-        self.store("keys.find_policy")?.find_policy(hash).await
+        self.store("keys.find_policy", self.inner.find_policy(hash)).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<T: CustodyStore> CustodyStore for Faulty<T> {
+    async fn announce(&self, intent: &Intent) -> Result<(), StoreError> {
+        self.store("custody.announce", self.inner.announce(intent)).await
+    }
+
+    async fn claim_write(&self, id: Option<WriteId>, now: Timestamp) -> Result<Option<ClaimedWrite>, StoreError> {
+        self.store("custody.claim_write", self.inner.claim_write(id, now)).await
+    }
+
+    async fn settle_write(&self, id: WriteId) -> Result<(), StoreError> {
+        self.store("custody.settle_write", self.inner.settle_write(id)).await
+    }
+
+    async fn claim_location(
+        &self,
+        agent: Option<AgentId>,
+        now: Timestamp,
+    ) -> Result<Option<ClaimedLocation>, StoreError> {
+        self.store("custody.claim_location", self.inner.claim_location(agent, now)).await
+    }
+
+    async fn settle_location(&self, credential: CredentialId, location: &SecretLocation) -> Result<(), StoreError> {
+        self.store("custody.settle_location", self.inner.settle_location(credential, location)).await
+    }
+
+    async fn pending(&self) -> Result<Pending, StoreError> {
+        self.store("custody.pending", self.inner.pending()).await
     }
 }
 
@@ -252,7 +344,7 @@ impl<T: KeyStore> KeyStore for Faulty<T> {
 #[async_trait]
 impl<T: StoreHealth> StoreHealth for Faulty<T> {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.store("health.ping")?.ping().await
+        self.store("health.ping", self.inner.ping()).await
     }
 
     async fn bootstrap(
@@ -260,9 +352,9 @@ impl<T: StoreHealth> StoreHealth for Faulty<T> {
         agent: &Agent,
         credential: &Credential,
         recover: bool,
-        event: &AuditEvent,
+        journal: &Journal,
     ) -> Result<bool, StoreError> {
-        self.store("health.bootstrap")?.bootstrap(agent, credential, recover, event).await
+        self.store("health.bootstrap", self.inner.bootstrap(agent, credential, recover, journal)).await
     }
 }
 
@@ -270,7 +362,7 @@ impl<T: StoreHealth> StoreHealth for Faulty<T> {
 #[async_trait]
 impl<T: SecretVerifier> SecretVerifier for Faulty<T> {
     async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {
-        self.backend("secrets.verify")?.verify(at, presented).await
+        self.backend("secrets.verify", self.inner.verify(at, presented)).await
     }
 }
 
@@ -282,14 +374,14 @@ impl<T: SecretStore> SecretStore for Faulty<T> {
     }
 
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
-        self.backend("secrets.put")?.put(write, secret).await
+        self.backend("secrets.put", self.inner.put(write, secret)).await
     }
 
     async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
-        self.backend("secrets.undo")?.undo(write).await
+        self.backend("secrets.undo", self.inner.undo(write)).await
     }
 
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        self.backend("secrets.destroy")?.destroy(location).await
+        self.backend("secrets.destroy", self.inner.destroy(location)).await
     }
 }

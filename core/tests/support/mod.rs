@@ -5,6 +5,7 @@
 pub mod ambient;
 pub mod doubles;
 pub mod faulty;
+pub mod outside;
 pub mod services;
 
 use agentidp_adapters::bcrypt_legacy::BcryptLegacy;
@@ -32,9 +33,12 @@ use agentidp_core::services::access::{AccessRequest, AccessService, Authorized, 
 use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::clients::LegacyPresence;
 use agentidp_core::services::credentials::new_secret;
+use agentidp_core::services::custody::Custody;
 use agentidp_core::services::presented::PresentedTokens;
 use ambient::HandClock;
+use doubles::Told;
 use faulty::Faulty;
+use outside::OutsideSecrets;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -47,6 +51,10 @@ pub struct World {
     pub ambient: Ambient,
     pub store: Arc<Faulty<SqlStore>>,
     pub secrets: Arc<Faulty<DigestSecrets>>,
+    /// Breaks together with the database.
+    pub outside: Arc<Faulty<OutsideSecrets>>,
+    pub custody: Arc<Custody>,
+    pub told: Arc<Told>,
     pub verifier: Arc<Faulty<SecretRouter>>,
     pub ring: Arc<KeyRing>,
     pub biscuits: Arc<BiscuitRing>,
@@ -77,15 +85,44 @@ impl World {
 
     /// A world that forgets its events.
     pub async fn keeping(policy: Arc<dyn PolicyEngine>, retention: Option<Duration>) -> Self {
-        let options = sql::Options { deadline: Duration::from_secs(20), connections: 1 };
-        let store = sql::connect("sqlite::memory:", &options).await.unwrap();
+        Self::over("sqlite::memory:", policy, retention).await
+    }
+
+    /// A world that keeps new secrets outside.
+    pub async fn outside() -> Self {
+        Self::outside_over("sqlite::memory:").await
+    }
+
+    /// A world over the database of this URL that keeps new secrets outside.
+    pub async fn outside_over(url: &str) -> Self {
+        let mut world = Self::over(url, Arc::new(TablePolicy::builtin().unwrap()), None).await;
+        world.custody = world.custody_in(world.outside.clone());
+        world
+    }
+
+    async fn over(url: &str, policy: Arc<dyn PolicyEngine>, retention: Option<Duration>) -> Self {
+        let options = sql::Options { deadline: Duration::from_secs(20), connections: 8 };
+        let store = sql::connect(url, &options).await.unwrap();
         store.migrate().await.unwrap();
         let store = Faulty::around(store);
         let clock = HandClock::at_start();
         let ambient = ambient::ambient(&clock);
         let digest = DigestSecrets::new(Pepper::new("key-1", &[7; 32]), None);
-        let backends: [(Backend, Arc<dyn SecretVerifier>); 2] =
-            [(Backend::Digest, Arc::new(digest.clone())), (Backend::Bcrypt, Arc::new(BcryptLegacy::default()))];
+        let secrets = Faulty::around(digest.clone());
+        let outside = Faulty::beside(&store, OutsideSecrets::default());
+        let backends: [(Backend, Arc<dyn SecretVerifier>); 3] = [
+            (Backend::Digest, Arc::new(digest)),
+            (Backend::Bcrypt, Arc::new(BcryptLegacy::default())),
+            (Backend::Vault, outside.inner.clone()),
+        ];
+        let told = Arc::new(Told::default());
+        let custody = Arc::new(Custody {
+            current: secrets.clone(),
+            stores: vec![secrets.clone(), outside.clone()],
+            records: store.clone(),
+            observer: told.clone(),
+            ambient: ambient.clone(),
+        });
         let sealing = SealingKey::new("key-1", &[9; 32]);
         let key = jwt::generate(SigningAlgorithm::EdDsa, &sealing, clock.now(), clock.now()).unwrap();
         let root = biscuit::generate(&sealing, clock.now(), clock.now()).unwrap();
@@ -111,7 +148,10 @@ impl World {
             clock,
             ambient,
             store,
-            secrets: Faulty::around(digest),
+            secrets,
+            outside,
+            custody,
+            told,
             verifier: Faulty::around(SecretRouter::new(backends)),
             ring,
             biscuits,
@@ -120,6 +160,22 @@ impl World {
             audit,
             access,
             seen: Mutex::default(),
+        }
+    }
+
+    /// The same custody with another place for new secrets.
+    pub fn custody_in(&self, current: Arc<dyn SecretStore>) -> Arc<Custody> {
+        Arc::new(Custody { current, ..self.custody_of() })
+    }
+
+    /// A custody of its own, over the same stores and records.
+    pub fn custody_of(&self) -> Custody {
+        Custody {
+            current: self.custody.current.clone(),
+            stores: self.custody.stores.clone(),
+            records: self.store.clone(),
+            observer: self.told.clone(),
+            ambient: self.ambient.clone(),
         }
     }
 
@@ -147,7 +203,7 @@ impl World {
         agent
     }
 
-    /// A credential of `agent` that is there already.
+    /// A credential of `agent` that is there already; its secret is a digest.
     pub async fn credential(&self, agent: &Agent, expires_at: Option<Timestamp>) -> Client {
         let id = CredentialId::new(self.ambient.uuid());
         let secret = new_secret(id, self.ambient.entropy.as_ref());
@@ -168,7 +224,7 @@ impl World {
     pub fn silent(&self) -> Journal {
         let event = self.ambient.event(agentidp_core::domain::audit::Action::PolicyReloaded, &context());
         self.seen.lock().unwrap().insert(event.id);
-        Journal { event, idempotency: None }
+        Journal { event, idempotency: None, write: None }
     }
 
     /// The events that were written since the last question, oldest first.

@@ -19,13 +19,18 @@ use std::time::Duration;
 
 impl World {
     pub fn agents(&self) -> AgentService {
-        AgentService { agents: self.store.clone(), ambient: self.ambient.clone(), most_per_owner: None }
+        AgentService {
+            agents: self.store.clone(),
+            custody: self.custody.clone(),
+            ambient: self.ambient.clone(),
+            most_per_owner: None,
+        }
     }
 
     pub fn credentials(&self) -> CredentialService {
         CredentialService {
             credentials: self.store.clone(),
-            secrets: self.secrets.clone(),
+            custody: self.custody.clone(),
             ambient: self.ambient.clone(),
         }
     }
@@ -59,7 +64,7 @@ impl World {
     }
 
     pub fn bootstrap(&self) -> BootstrapService {
-        BootstrapService { store: self.store.clone(), secrets: self.secrets.clone(), ambient: self.ambient.clone() }
+        BootstrapService { store: self.store.clone(), custody: self.custody.clone(), ambient: self.ambient.clone() }
     }
 
     pub fn import(&self) -> ImportService {

@@ -7,6 +7,8 @@ pub mod credential_grace;
 pub mod credentials;
 pub mod idempotency_records;
 pub mod policies;
+pub mod secret_custody;
+pub mod secret_writes;
 pub mod signing_keys;
 pub mod token_revocations;
 pub mod token_usage;

@@ -27,10 +27,13 @@ pub async fn run<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Re
     result
 }
 
-/// Spreads the writers that met: up to 20 ms, by the low bits of a fresh id.
+/// Spreads the writers that met, by the low bits of a fresh id: up to 100 ms, for one that writes to another system has its
+/// turn for about that long.
 fn pause(round: u32) -> Duration {
     let random = uuid::Uuid::new_v4().as_u128() & 0xff;
-    Duration::from_micros(u64::try_from(random).unwrap_or(0).saturating_mul(u64::from(round.min(8))).saturating_mul(10))
+    Duration::from_micros(
+        u64::try_from(random).unwrap_or(0).saturating_mul(u64::from(round.min(40))).saturating_mul(10),
+    )
 }
 
 struct Copy {

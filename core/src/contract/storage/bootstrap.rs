@@ -1,16 +1,16 @@
 //! Cases of `StoreHealth`.
 
-use super::make::{added, administrator, agent, credential, event, is_logged, journal};
+use super::make::{added, administrator, agent, credential, is_logged, journal};
 use super::{Stores, is_conflict, race};
 use crate::domain::agent::{Agent, AgentStatus};
 
 async fn bootstrap(stores: &Stores, agent: &Agent, recover: bool) -> bool {
     let number = u32::try_from(agent.id.uuid().as_u128()).unwrap();
-    let (credential, event) = (credential(agent, number), event(0));
-    let done = stores.health.bootstrap(agent, &credential, recover, &event).await.unwrap();
+    let (credential, journal) = (credential(agent, number), journal());
+    let done = stores.health.bootstrap(agent, &credential, recover, &journal).await.unwrap();
     assert_eq!(stores.agents.find(agent.id).await.unwrap().is_some(), done);
     assert_eq!(stores.credentials.find(agent.id, credential.id).await.unwrap().is_some(), done);
-    assert_eq!(is_logged(stores, &event).await, done);
+    assert_eq!(is_logged(stores, &journal.event).await, done);
     done
 }
 
@@ -24,7 +24,7 @@ pub async fn bootstrap_happens_once(stores: &Stores) {
     assert!(!bootstrap(stores, &administrator(3, "admin:all"), false).await);
     assert!(bootstrap(stores, &administrator(4, "admin:all"), true).await);
     let taken = Agent { id: agent(5).id, ..administrator(4, "admin:all") };
-    let refused = stores.health.bootstrap(&taken, &credential(&taken, 5), true, &event(0)).await.unwrap_err();
+    let refused = stores.health.bootstrap(&taken, &credential(&taken, 5), true, &journal()).await.unwrap_err();
     assert!(is_conflict(&refused), "{refused:?}");
 }
 

@@ -196,7 +196,7 @@ pub async fn an_expired_one_comes_back_only_if_there_is_room(stores: &Stores) {
         active.push(added_credential(stores, credential(&agent, number)).await);
     }
     let update = async |credential: &Credential| {
-        let journal = Journal { event: event(20), idempotency: None };
+        let journal = Journal { event: event(20), ..journal() };
         stores.credentials.update(credential, Some(agent.revision), &journal).await
     };
     assert!(is_limit(&update(&renewed(&expired)).await.unwrap_err()));

@@ -91,7 +91,7 @@ pub fn event(millis: i64) -> AuditEvent {
 
 /// A new event and no idempotency key.
 pub fn journal() -> Journal {
-    Journal { event: event(0), idempotency: None }
+    Journal { event: event(0), idempotency: None, write: None }
 }
 
 /// A new event and a key of caller 1, used at `at(millis)`.
@@ -107,7 +107,7 @@ pub fn once(key: &str, millis: i64) -> Journal {
         },
         created_at: at(millis),
     };
-    Journal { event: event(0), idempotency: Some(record) }
+    Journal { idempotency: Some(record), ..journal() }
 }
 
 /// The signing key `kid`, made at `at(millis)`.

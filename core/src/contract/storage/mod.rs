@@ -7,11 +7,13 @@ pub mod agents;
 pub mod audit;
 pub mod bootstrap;
 pub mod credentials;
+pub mod custody;
 pub mod idempotency;
 pub mod keys;
 pub mod make;
 pub mod tokens;
 
+use crate::ports::custody::CustodyStore;
 use crate::ports::storage::{
     AgentStore, AuditLog, CredentialStore, IdempotencyStore, KeyStore, StoreError, StoreHealth, TokenStore,
 };
@@ -24,6 +26,7 @@ use std::task::Poll;
 pub struct Stores {
     pub agents: Arc<dyn AgentStore>,
     pub credentials: Arc<dyn CredentialStore>,
+    pub custody: Arc<dyn CustodyStore>,
     pub tokens: Arc<dyn TokenStore>,
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub audit: Arc<dyn AuditLog>,
@@ -35,11 +38,20 @@ impl Stores {
     /// The ports of an adapter that implements all of them.
     pub fn of<T>(store: Arc<T>) -> Self
     where
-        T: AgentStore + CredentialStore + TokenStore + IdempotencyStore + AuditLog + KeyStore + StoreHealth + 'static,
+        T: AgentStore
+            + CredentialStore
+            + CustodyStore
+            + TokenStore
+            + IdempotencyStore
+            + AuditLog
+            + KeyStore
+            + StoreHealth
+            + 'static,
     {
         Self {
             agents: store.clone(),
             credentials: store.clone(),
+            custody: store.clone(),
             tokens: store.clone(),
             idempotency: store.clone(),
             audit: store.clone(),
@@ -132,6 +144,21 @@ macro_rules! storage_contract {
                 legacy_gives_what_bcrypt_may_verify,
                 legacy_is_in_use_while_a_bcrypt_secret_works,
                 credentials_are_counted_by_backend_and_status;
+            custody:
+                an_announced_write_is_due_in_time_and_then_after_growing_pauses,
+                a_write_is_claimed_by_its_id_at_any_time,
+                each_due_write_goes_to_one_claimant,
+                writes_of_one_credential_take_turns,
+                a_write_from_an_old_row_is_stale,
+                a_change_commits_its_write,
+                a_claimed_or_settled_write_is_not_committed,
+                a_refused_change_leaves_its_write,
+                a_claim_and_a_commit_exclude_each_other,
+                a_revocation_makes_every_place_due,
+                a_decommissioning_makes_the_places_of_its_agent_due,
+                a_place_in_use_stays,
+                each_due_place_goes_to_one_claimant,
+                what_is_pending_is_counted;
             tokens:
                 standing_tells_all_at_once,
                 standing_is_none_for_strangers,

@@ -1,0 +1,316 @@
+//! Cases of `CustodyStore`, and of what changes of credentials do to its records.
+
+use super::make::{
+    added, added_credential, administrator, agent, at, credential, digest, grace, is_logged, journal, once,
+};
+use super::{Stores, is_stale, race, winners};
+use crate::domain::agent::Agent;
+use crate::domain::credential::{Backend, Credential, SecretLocation, SecretRef};
+use crate::domain::ids::WriteId;
+use crate::ports::custody::{ClaimedLocation, ClaimedWrite, Intent, Pending};
+use crate::ports::secrets::{SecretOwner, SecretWrite};
+use crate::ports::storage::Journal;
+use std::future::Future;
+use std::pin::Pin;
+use uuid::Uuid;
+
+/// When a write that is announced at 0 is due.
+const DUE: i64 = 120_000;
+
+fn vault(path: &str, version: i64) -> SecretRef {
+    SecretRef::Vault { path: path.to_owned(), version }
+}
+
+fn owner(credential: &Credential) -> SecretOwner {
+    SecretOwner { agent_id: credential.agent_id, credential_id: credential.id }
+}
+
+/// Announces write `number` of the credential at `at(millis)`.
+async fn announced(stores: &Stores, credential: &Credential, number: u128, millis: i64) -> SecretWrite {
+    let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number)), owner: owner(credential) };
+    stores.custody.announce(&Intent { write, backend: Backend::Vault, at: at(millis), from: None }).await.unwrap();
+    write
+}
+
+fn committing(write: SecretWrite) -> Journal {
+    Journal { write: Some(write.id), ..journal() }
+}
+
+async fn claim_write(stores: &Stores, id: Option<WriteId>, millis: i64) -> Option<ClaimedWrite> {
+    stores.custody.claim_write(id, at(millis)).await.unwrap()
+}
+
+/// A credential of `agent` whose secret lies at `path` in Vault.
+async fn outside(stores: &Stores, agent: &Agent, number: u32, path: &str) -> Credential {
+    added_credential(stores, Credential { secret: vault(path, 1), ..credential(agent, number) }).await
+}
+
+async fn update(stores: &Stores, after: Credential) -> Credential {
+    stores.credentials.update(&after, None, &journal()).await.unwrap();
+    after
+}
+
+/// Every place that is due at `at(millis)`, as (credential, path), in order.
+async fn due(stores: &Stores, agent: Option<&Agent>, millis: i64) -> Vec<ClaimedLocation> {
+    let mut claimed = Vec::new();
+    while let Some(place) = stores.custody.claim_location(agent.map(|agent| agent.id), at(millis)).await.unwrap() {
+        claimed.push(place);
+    }
+    claimed.sort_by(|one, other| one.location.path.cmp(&other.location.path));
+    claimed
+}
+
+fn paths(places: &[ClaimedLocation]) -> Vec<&str> {
+    places.iter().map(|place| place.location.path.as_str()).collect()
+}
+
+pub async fn an_announced_write_is_due_in_time_and_then_after_growing_pauses(stores: &Stores) {
+    let other = announced(stores, &credential(&agent(1), 1), 1, 5).await;
+    let write = announced(stores, &credential(&agent(2), 2), 2, 0).await;
+    assert_eq!(claim_write(stores, None, DUE - 1).await, None);
+    let mut now = DUE;
+    for (attempts, pause) in [(1, 30_000), (2, 60_000), (3, 120_000)] {
+        let claimed = claim_write(stores, None, now).await;
+        assert_eq!(claimed, Some(ClaimedWrite { write, backend: Backend::Vault, attempts }));
+        if attempts == 1 {
+            assert_eq!(claim_write(stores, None, DUE + 5).await.unwrap().write, other, "the next one");
+            stores.custody.settle_write(other.id).await.unwrap();
+        }
+        now += pause;
+        assert_eq!(claim_write(stores, None, now - 1).await, None);
+    }
+    stores.custody.settle_write(write.id).await.unwrap();
+    stores.custody.settle_write(write.id).await.unwrap();
+    assert_eq!(claim_write(stores, None, now).await, None);
+}
+
+pub async fn a_write_is_claimed_by_its_id_at_any_time(stores: &Stores) {
+    let write = announced(stores, &credential(&agent(1), 1), 1, 0).await;
+    let other = announced(stores, &credential(&agent(1), 2), 2, 0).await;
+    for attempts in 1..=3 {
+        let claimed = claim_write(stores, Some(write.id), 0).await;
+        assert_eq!(claimed, Some(ClaimedWrite { write, backend: Backend::Vault, attempts }));
+    }
+    stores.custody.settle_write(write.id).await.unwrap();
+    assert_eq!(claim_write(stores, Some(write.id), DUE).await, None);
+    assert_eq!(claim_write(stores, None, DUE).await.unwrap().write, other);
+    let early = announced(stores, &credential(&agent(1), 3), 3, DUE).await;
+    claim_write(stores, Some(early.id), DUE).await.unwrap();
+    assert_eq!(claim_write(stores, None, DUE + DUE - 1).await.map(|claimed| claimed.write), Some(other));
+    assert_eq!(claim_write(stores, None, DUE + DUE - 1).await, None, "it is due no sooner than it was");
+    assert_eq!(claim_write(stores, None, DUE + DUE).await.unwrap().write, early);
+}
+
+pub async fn each_due_write_goes_to_one_claimant(stores: &Stores) {
+    for number in 1..=8 {
+        announced(stores, &credential(&agent(1), number), number.into(), 0).await;
+    }
+    let claims = race((0..16).map(|_| async { claim_write(stores, None, DUE).await })).await;
+    let mut ids: Vec<WriteId> = claims.into_iter().flatten().map(|claimed| claimed.write.id).collect();
+    // Whoever meets a row that another has locked may find nothing; it is not lost.
+    while let Some(claimed) = claim_write(stores, None, DUE).await {
+        ids.push(claimed.write.id);
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=8).map(|number| WriteId::new(Uuid::from_u128(number))).collect::<Vec<_>>());
+}
+
+pub async fn writes_of_one_credential_take_turns(stores: &Stores) {
+    let (one, other) = (credential(&agent(1), 1), credential(&agent(1), 2));
+    let announce = async |credential: &Credential, number: u32, millis| {
+        let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number.into())), owner: owner(credential) };
+        stores
+            .custody
+            .announce(&Intent { write, backend: Backend::Vault, at: at(millis), from: None })
+            .await
+            .map(|()| write.id)
+    };
+    let together: Vec<_> = race((1..=8).map(|number| announce(&one, number, 0))).await;
+    assert_eq!(winners(&together, is_stale), 1);
+    let first = together.into_iter().find_map(Result::ok).unwrap();
+    announce(&other, 10, 0).await.expect("each credential has turns of its own");
+    assert!(is_stale(&announce(&one, 11, 9_999).await.unwrap_err()));
+    claim_write(stores, Some(first), 0).await.unwrap();
+    let second = announce(&one, 12, 0).await.expect("a claimed one has lost its turn");
+    stores.custody.settle_write(second).await.unwrap();
+    announce(&one, 13, 0).await.expect("a settled one is gone");
+    announce(&one, 14, 10_000).await.expect("whoever takes too long has lost its turn");
+}
+
+pub async fn a_write_from_an_old_row_is_stale(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let there = added_credential(stores, credential(&agent, 1)).await;
+    let announce = async |number: u32, from| {
+        let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number.into())), owner: owner(&there) };
+        let intent = Intent { write, backend: Backend::Vault, at: at(0), from: Some(from) };
+        stores.custody.announce(&intent).await.map(|()| write)
+    };
+    for from in [-1, 1] {
+        assert!(is_stale(&announce(1, from).await.unwrap_err()));
+    }
+    let write = announce(2, 0).await.unwrap();
+    let rotated = there.clone().rotate(vault("a", 1), &grace(0), at(9)).unwrap();
+    stores.credentials.update(&rotated, Some(0), &committing(write)).await.unwrap();
+    assert!(is_stale(&announce(3, 0).await.unwrap_err()));
+    announce(4, 1).await.unwrap();
+}
+
+pub async fn a_change_commits_its_write(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let new = Credential { secret: vault("a", 1), ..credential(&agent, 1) };
+    let write = announced(stores, &new, 1, 0).await;
+    stores.credentials.insert(&new, 0, 10, &committing(write)).await.unwrap();
+    let again = announced(stores, &new, 2, 0).await;
+    let rotated = new.rotate(vault("a", 2), &grace(0), at(9)).unwrap();
+    stores.credentials.update(&rotated, Some(0), &committing(again)).await.unwrap();
+    let admin = administrator(3, "admin:all");
+    let first = Credential { secret: vault("b", 1), ..credential(&admin, 3) };
+    let third = announced(stores, &first, 3, 0).await;
+    assert!(stores.health.bootstrap(&admin, &first, false, &committing(third)).await.unwrap());
+    for write in [write, again, third] {
+        assert_eq!(claim_write(stores, Some(write.id), DUE).await, None);
+    }
+    assert_eq!(stores.custody.pending().await.unwrap(), Pending::default());
+}
+
+pub async fn a_claimed_or_settled_write_is_not_committed(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let there = added_credential(stores, credential(&agent, 1)).await;
+    let admin = administrator(3, "admin:all");
+    let claimed = announced(stores, &there, 1, 0).await;
+    claim_write(stores, Some(claimed.id), 0).await.unwrap();
+    let settled = announced(stores, &there, 2, 0).await;
+    stores.custody.settle_write(settled.id).await.unwrap();
+    for write in [claimed, settled] {
+        let journal = Journal { idempotency: once("k", 0).idempotency, ..committing(write) };
+        let rotated = there.clone().rotate(vault("a", 2), &grace(0), at(9)).unwrap();
+        for refused in [
+            stores.credentials.insert(&credential(&agent, 2), 0, 10, &journal).await,
+            stores.credentials.update(&rotated, Some(0), &journal).await,
+            stores.health.bootstrap(&admin, &credential(&admin, 3), false, &journal).await.map(|_| ()),
+        ] {
+            assert!(is_stale(&refused.unwrap_err()));
+        }
+        assert!(!is_logged(stores, &journal.event).await);
+        assert_eq!(stores.credentials.find(agent.id, there.id).await.unwrap(), Some(there.clone()));
+        assert_eq!(stores.agents.find(admin.id).await.unwrap(), None);
+    }
+    stores.credentials.insert(&credential(&agent, 2), 0, 10, &once("k", 0)).await.expect("the key is still free");
+}
+
+pub async fn a_refused_change_leaves_its_write(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let new = credential(&agent, 1);
+    let write = announced(stores, &new, 1, 0).await;
+    for (revision, most) in [(7, 10), (0, 0)] {
+        stores.credentials.insert(&new, revision, most, &committing(write)).await.unwrap_err();
+    }
+    stores.health.bootstrap(&administrator(2, "admin:all"), &credential(&agent, 2), false, &journal()).await.unwrap();
+    let second = administrator(3, "admin:all");
+    let made = stores.health.bootstrap(&second, &credential(&second, 3), false, &committing(write)).await.unwrap();
+    assert!(!made);
+    assert_eq!(claim_write(stores, None, DUE).await.unwrap().write, write);
+}
+
+pub async fn a_claim_and_a_commit_exclude_each_other(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    for number in 1..=10 {
+        let new = Credential { secret: vault(&number.to_string(), 1), ..credential(&agent, number) };
+        let write = announced(stores, &new, number.into(), 0).await;
+        let journal = committing(write);
+        let commit: Step<'_> = Box::pin(async {
+            let answer = stores.credentials.insert(&new, 0, 100, &journal).await;
+            assert!(answer.as_ref().err().is_none_or(is_stale), "{answer:?}");
+            answer.is_ok()
+        });
+        let claim: Step<'_> = Box::pin(async { claim_write(stores, Some(write.id), 0).await.is_some() });
+        // Whoever is asked first has the better chance: each in turn.
+        let steps = if number % 2 == 0 { [commit, claim] } else { [claim, commit] };
+        assert_eq!(race(steps).await.into_iter().filter(|won| *won).count(), 1, "credential {number}");
+        let there = stores.credentials.find(agent.id, new.id).await.unwrap().is_some();
+        assert_ne!(there, claim_write(stores, Some(write.id), 0).await.is_some());
+    }
+}
+
+type Step<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
+pub async fn a_revocation_makes_every_place_due(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let first = outside(stores, &agent, 1, "a").await;
+    let other = outside(stores, &agent, 2, "z").await;
+    let again = update(stores, first.rotate(vault("a", 2), &grace(0), at(9)).unwrap()).await;
+    let name = SecretRef::AwsSecretsManager { name: "b".to_owned(), version_id: "x".to_owned() };
+    let moved = update(stores, again.rotate(name, &grace(0), at(10)).unwrap()).await;
+    let inside = update(stores, moved.rotate(digest(1), &grace(0), at(11)).unwrap()).await;
+    assert_eq!(due(stores, None, DUE).await, [], "what the credential has moved from is kept until it is revoked");
+    update(stores, inside.revoke(at(50)).unwrap()).await;
+    assert_eq!(due(stores, None, 49).await, []);
+    let places = due(stores, None, 50).await;
+    let expected = [(Backend::Vault, "a"), (Backend::AwsSecretsManager, "b")].map(|(backend, path)| ClaimedLocation {
+        owner: SecretOwner { credential_id: credential(&agent, 1).id, ..owner(&other) },
+        location: SecretLocation { backend, path: path.to_owned() },
+        attempts: 1,
+    });
+    assert_eq!(places, expected);
+    assert_eq!(due(stores, None, 50 + 29_999).await, []);
+    assert_eq!(due(stores, None, 50 + 30_000).await.iter().map(|place| place.attempts).collect::<Vec<_>>(), [2, 2]);
+}
+
+pub async fn a_decommissioning_makes_the_places_of_its_agent_due(stores: &Stores) {
+    let (agent, bystander) = (added(stores, agent(1)).await, added(stores, agent(2)).await);
+    for (number, path) in [(1, "a"), (2, "b"), (3, "c")] {
+        outside(stores, &agent, number, path).await;
+    }
+    outside(stores, &bystander, 9, "z").await;
+    update(stores, outside(stores, &agent, 4, "d").await.revoke(at(5)).unwrap()).await;
+    assert_eq!(paths(&due(stores, None, 5).await), ["d"]);
+    stores.agents.update(&agent.clone().decommission(at(60)).unwrap(), &journal()).await.unwrap();
+    assert_eq!(due(stores, Some(&bystander), 60).await, []);
+    assert_eq!(paths(&due(stores, Some(&agent), 60).await), ["a", "b", "c"], "the other one is not due again");
+    assert_eq!(due(stores, None, 60).await, []);
+}
+
+pub async fn a_place_in_use_stays(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let there = outside(stores, &agent, 1, "a").await;
+    let location = there.secret.location().unwrap();
+    stores.custody.settle_location(there.id, &location).await.unwrap();
+    update(stores, there.clone().revoke(at(50)).unwrap()).await;
+    assert_eq!(paths(&due(stores, None, 50).await), ["a"]);
+    for other in [SecretLocation { backend: Backend::AwsSecretsManager, ..location.clone() }, location.clone()] {
+        assert_eq!(stores.custody.pending().await.unwrap().destructions, 1);
+        stores.custody.settle_location(there.id, &other).await.unwrap();
+    }
+    stores.custody.settle_location(there.id, &location).await.unwrap();
+    assert_eq!(due(stores, None, DUE).await, []);
+}
+
+pub async fn each_due_place_goes_to_one_claimant(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    for number in 1..=8 {
+        let there = outside(stores, &agent, number, &number.to_string()).await;
+        update(stores, there.revoke(at(50)).unwrap()).await;
+    }
+    let claims = race((0..16).map(|_| stores.custody.claim_location(Some(agent.id), at(50)))).await;
+    let mut places: Vec<ClaimedLocation> = claims.into_iter().filter_map(Result::unwrap).collect();
+    places.extend(due(stores, None, 50).await);
+    places.sort_by(|one, other| one.location.path.cmp(&other.location.path));
+    assert_eq!(paths(&places), ["1", "2", "3", "4", "5", "6", "7", "8"]);
+}
+
+pub async fn what_is_pending_is_counted(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    assert_eq!(stores.custody.pending().await.unwrap(), Pending::default());
+    let pending = async || stores.custody.pending().await.unwrap();
+    update(stores, outside(stores, &agent, 1, "a").await.revoke(at(50)).unwrap()).await;
+    outside(stores, &agent, 2, "b").await;
+    assert_eq!(pending().await, Pending { writes: 0, destructions: 1, oldest: Some(at(50)) });
+    let late = announced(stores, &credential(&agent, 3), 1, 70).await;
+    announced(stores, &credential(&agent, 4), 2, 40).await;
+    assert_eq!(pending().await, Pending { writes: 2, destructions: 1, oldest: Some(at(40)) });
+    claim_write(stores, None, 40 + DUE).await.unwrap();
+    due(stores, None, 50).await;
+    assert_eq!(pending().await, Pending { writes: 2, destructions: 1, oldest: Some(at(40)) }, "age goes on");
+    stores.custody.settle_write(late.id).await.unwrap();
+    assert_eq!(pending().await.writes, 1);
+}
