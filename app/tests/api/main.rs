@@ -34,6 +34,11 @@ mod negative_paths;
 mod openapi_live;
 #[path = "../../../adapters/tests/support/proxy.rs"]
 mod proxy;
+#[path = "../../../adapters/tests/support/relay.rs"]
+mod relay;
 mod slow_clients;
 mod support;
 mod tls;
+mod vault;
+#[path = "../../../adapters/tests/support/vault.rs"]
+mod vault_server;
