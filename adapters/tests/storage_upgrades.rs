@@ -13,6 +13,7 @@ use agentidp_core::domain::ids::{AgentId, CredentialId};
 use agentidp_core::domain::key::{KeyUse, SigningAlgorithm};
 use agentidp_core::domain::page::PageRequest;
 use agentidp_core::domain::time::Timestamp;
+use agentidp_core::ports::custody::CustodyStore;
 use agentidp_core::ports::policy::Owners;
 use agentidp_core::ports::storage::{
     AgentFilter, AgentStore, AuditLog, CredentialStore, IdempotencyStore, Issue, KeyStore, StoreError, TokenStore,
@@ -207,6 +208,19 @@ async fn keys_come_over<S: KeyStore + IdempotencyStore>(store: &S, number: usize
     assert_eq!(kept, (number >= 9).then(|| (201, Some("/api/v1/agents/9".to_owned()), "f00d".to_owned())));
 }
 
+async fn custody_comes_over(store: &dyn CustodyStore, number: usize) {
+    let expected = if number >= 16 { (1, 1) } else { (0, 0) };
+    let pending = store.pending().await.unwrap();
+    assert_eq!((pending.writes, pending.destructions), expected);
+    let write = store.claim_write(None, NOW).await.unwrap();
+    let write =
+        write.map(|claimed| (claimed.write.id.uuid(), claimed.write.owner.credential_id.uuid(), claimed.attempts));
+    assert_eq!(write, (number >= 16).then(|| (uuid(0xf001), uuid(0xc006), 3)));
+    let place = store.claim_location(None, NOW).await.unwrap();
+    let place = place.map(|claimed| (claimed.location.path, claimed.owner.agent_id, claimed.attempts));
+    assert_eq!(place, (number >= 16).then(|| ("secret/data/agentidp/c004".to_owned(), agent_id(0xa003), 2)));
+}
+
 /// A database at the migration `number`, written to all along the way, comes over.
 async fn comes_over(url: String, number: usize) {
     let store = connected(&url).await;
@@ -222,6 +236,7 @@ async fn comes_over(url: String, number: usize) {
     credentials_come_over(&store, number).await;
     events_come_over(&store, number).await;
     keys_come_over(&store, number).await;
+    custody_comes_over(&store, number).await;
     tokens_come_over(&store, number).await;
     for sql in ["UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events"] {
         assert!(db.execute_unprepared(sql).await.is_err(), "{sql}");

@@ -32,6 +32,9 @@ pub async fn connect(url: &str, options: &Options) -> Result<Connections, DbErr>
     }
 }
 
+/// A server that is away is tried again and again for two fifths of the deadline, so that a request is told within a
+/// second; for so long at least, since a busy machine needs it to connect.
+const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// How long a connection may be idle before it is asked whether it still lives.
 const IDLE_UNASKED: Duration = Duration::from_secs(1);
 
@@ -46,8 +49,7 @@ async fn connect_postgres(url: &str, options: &Options) -> Result<Connections, D
         (format!("{}ms", deadline.as_millis()), format!("{}ms", deadline.saturating_mul(2).as_millis()));
     settings
         .max_connections(options.connections)
-        .acquire_timeout(deadline)
-        .connect_timeout(deadline)
+        .acquire_timeout(deadline.mul_f32(0.4).max(SHORTEST_WAIT))
         .test_before_acquire(false)
         .map_sqlx_postgres_before_acquire(move |connection, meta| {
             Box::pin(async move {

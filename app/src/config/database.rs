@@ -10,6 +10,10 @@ const FILE_NAME: &str = "agentidp.db";
 /// What reads and writes in common has three, and a change one.
 const MIN_CONNECTIONS: u32 = 4;
 
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const PARAMETERS: [&str; 7] =
+    ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "options", "statement-cache-capacity"];
+
 /// Which database. The text of a PostgreSQL URL is a secret, since it may hold a password.
 #[derive(Debug, Clone)]
 pub enum DatabaseUrl {
@@ -84,9 +88,22 @@ fn parse(text: &str, connections: u32) -> Result<DatabaseUrl, String> {
     if !text.starts_with("postgres:") && !text.starts_with("postgresql:") {
         return Err("must begin with `sqlite:` or `postgres:`".to_owned());
     }
-    match Url::parse(text) {
-        Ok(_) => Ok(DatabaseUrl::Postgres { url: text.to_owned().into(), connections }),
-        Err(error) => Err(format!("is no URL ({error}); special characters of a password are written as %XX")),
+    let url = Url::parse(text)
+        .map_err(|error| format!("is no URL ({error}); special characters of a password are written as %XX"))?;
+    url.query_pairs().try_for_each(|(name, value)| check_parameter(&name, &value))?;
+    Ok(DatabaseUrl::Postgres { url: text.to_owned().into(), connections })
+}
+
+/// The driver ignores what it does not know, a misspelt `sslmode` among it, and does not name a file that is not there.
+fn check_parameter(name: &str, value: &str) -> Result<(), String> {
+    match name {
+        "sslmode" if SSL_MODES.contains(&value) => Ok(()),
+        "sslmode" => Err(format!("has no `sslmode` that is known; write one of {}", SSL_MODES.join(", "))),
+        "sslrootcert" | "sslcert" | "sslkey" => std::fs::File::open(value)
+            .map(drop)
+            .map_err(|error| format!("names in `{name}` the file `{value}`, which cannot be opened: {error}")),
+        "host" | "options" | "statement-cache-capacity" => Ok(()),
+        _ => Err(format!("has a parameter `{name}`, which is not one of {}", PARAMETERS.join(", "))),
     }
 }
 

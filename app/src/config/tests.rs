@@ -198,6 +198,15 @@ fn database_mistakes() {
         ("sqlite::memory:", "keeps nothing"),
         ("sqlite://a.db?mode=ro", "a path alone"),
         ("postgres://me:p#ss@db/a", "is no URL"),
+        (
+            "postgres://db/a?sslmodus=verify-full",
+            "has a parameter `sslmodus`, which is not one of sslmode, sslrootcert",
+        ),
+        ("postgres://db/a?sslmode=verify_full", "write one of disable, allow, prefer, require, verify-ca, verify-full"),
+        (
+            "postgres://db/a?sslmode=verify-full&sslrootcert=/nonexistent/ca.pem",
+            "`/nonexistent/ca.pem`, which cannot be",
+        ),
     ] {
         assert_mistake(&[("DATABASE_URL", url)], "DATABASE_URL", words);
         assert_mistake(&[("MIGRATION_DATABASE_URL", url)], "MIGRATION_DATABASE_URL", words);

@@ -22,6 +22,7 @@ mod forged;
 mod key_life;
 mod keys;
 mod legacy;
+mod lost_replies;
 mod main_job;
 mod metrics;
 mod negative;
@@ -31,6 +32,8 @@ mod negative_json;
 mod negative_limits;
 mod negative_paths;
 mod openapi_live;
+#[path = "../../../adapters/tests/support/proxy.rs"]
+mod proxy;
 #[path = "../../../adapters/tests/support/relay.rs"]
 mod relay;
 mod slow_clients;

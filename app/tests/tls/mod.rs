@@ -22,9 +22,15 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A certificate whose subject is `name` and that is good until the year `until`.
+    /// A certificate for the loopback whose subject is `name` and that is good until the year `until`.
     pub fn issue(&self, name: &str, until: i32) -> Pair {
-        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        self.issue_for(name, &["localhost", "127.0.0.1"], until)
+    }
+
+    /// As [`Authority::issue`], for other hosts.
+    pub fn issue_for(&self, name: &str, hosts: &[&str], until: i32) -> Pair {
+        let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);

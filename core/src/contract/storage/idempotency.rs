@@ -102,3 +102,20 @@ pub async fn purging_removes_results_older_than_a_day(stores: &Stores) {
     assert!(kept(stores, &record(&once("2", 1)), 3).await.is_none());
     stores.agents.insert(&agent(4), None, &journal()).await.unwrap();
 }
+
+pub async fn purging_leaves_a_key_that_is_taken_over_meanwhile(stores: &Stores) {
+    let keys = ["a", "b", "c", "d", "e", "f"];
+    for (number, key) in (1..).zip(keys) {
+        stores.agents.insert(&agent(number), None, &once(key, 0)).await.unwrap();
+    }
+    let journals = keys.map(|key| once(key, DAY + 1));
+    let steps = (101..).zip(&journals).map(|(number, journal)| async move {
+        let purged = stores.idempotency.purge(at(DAY + 1)).await.map(drop);
+        let taken_over = stores.agents.insert(&agent(number), None, journal).await;
+        purged.and(taken_over).and(stores.idempotency.purge(at(DAY + 1)).await.map(drop))
+    });
+    assert!(race(steps).await.iter().all(Result::is_ok));
+    for journal in &journals {
+        assert_eq!(kept(stores, &record(journal), DAY + 1).await, Some(record(journal)));
+    }
+}

@@ -174,7 +174,8 @@ macro_rules! storage_contract {
                 a_refused_change_keeps_no_key,
                 parallel_twins_change_once,
                 an_old_key_gives_way,
-                purging_removes_results_older_than_a_day;
+                purging_removes_results_older_than_a_day,
+                purging_leaves_a_key_that_is_taken_over_meanwhile;
             audit:
                 an_event_reads_back_as_it_was,
                 events_are_appended_all_or_none,
