@@ -4,10 +4,12 @@
 pub mod bcrypt_legacy;
 pub mod biscuit;
 pub mod digest;
+pub mod fallback;
 pub mod jwt;
 pub mod master_key;
 pub mod memory;
 pub mod metered;
+pub mod redis;
 pub mod rego;
 pub mod secret_router;
 pub mod signing_keys;
