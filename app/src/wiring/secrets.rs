@@ -107,7 +107,7 @@ pub async fn secret_stores(config: &Secrets, keys: &MasterKeys) -> Result<Stores
         let aws = aws_secrets(aws).await;
         // A machine in AWS has a region, whether secrets are kept there or not.
         let asked = config.backend == SecretsBackend::AwsSecretsManager;
-        outside.push(Outside { store: Arc::clone(&aws) as _, health: asked.then(|| aws as _) });
+        outside.push(Outside { store: Arc::clone(&aws) as _, health: asked.then_some(aws as _) });
     }
     let wanted = match config.backend {
         SecretsBackend::Digest => Backend::Digest,
