@@ -213,7 +213,7 @@ pub async fn build(
             introspections: config.limits.introspections,
             failures: config.limits.auth_failures,
         },
-        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?),
+        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?, stores.vault.is_some()),
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
