@@ -99,9 +99,12 @@ fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>
     let jobs = vec![
         job("refresh", REFRESH, |background| Box::pin(async move { Ok(background.refresh_legacy().await?) })),
         job("keys", REFRESH, |background| Box::pin(async move { Ok(background.refresh_keys().await?) })),
+        job("custody", REFRESH, |background| Box::pin(async move { Ok(background.watch_secrets().await?) })),
         job("rotation", ROTATION, |background| Box::pin(async move { Ok(background.rotate_keys().await?) })),
         job("flush", FLUSH, |background| Box::pin(async move { Ok(background.audit.flush_counts(false).await?) })),
-        job("secrets", RECONCILIATION, |background| Box::pin(async move { Ok(background.reconcile_secrets().await?) })),
+        job("reconciliation", RECONCILIATION, |background| {
+            Box::pin(async move { Ok(background.reconcile_secrets().await?) })
+        }),
         job("purge", PURGE, |background| Box::pin(async move { Ok(background.purge().await?) })),
     ];
     (stopped, jobs)

@@ -1,9 +1,9 @@
 # What AgentIdP may do in Vault or OpenBao, and nothing else. `secret` is the mount of VAULT_MOUNT.
 # A test proves that this is enough, and that each capability is needed.
 
-# Write a version of a credential's secret, and read it.
+# Write a version of a credential's secret, and read it. The metadata is there before the first one: it is an update.
 path "secret/data/agentidp/agents/+/credentials/+" {
-  capabilities = ["create", "update", "read"]
+  capabilities = ["update", "read"]
 }
 
 # Learn which versions there are, and have enough of them kept.

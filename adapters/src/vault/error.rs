@@ -48,6 +48,14 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// Whether the configuration does not fit this Vault: waiting would not mend it.
+    pub const fn is_mistake(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused | Self::LoginRefused { .. } | Self::NoEngine(_) | Self::Redirects(_) | Self::Client(_)
+        )
+    }
+
     /// Whether Vault as a whole is away or in trouble, so that the next question would fare alike.
     pub(super) const fn is_away(&self) -> bool {
         match self {

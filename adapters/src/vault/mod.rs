@@ -14,8 +14,9 @@ use agentidp_core::domain::credential::{Backend, MAX_GRACED_SECRETS, SecretLocat
 use agentidp_core::domain::ids::{AgentId, CredentialId};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::vault::{VaultMount, VaultPath};
-use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
+use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use async_trait::async_trait;
+use autometrics::autometrics;
 use client::{Client, Document, Versions};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
@@ -109,6 +110,7 @@ impl VaultSecrets {
     }
 }
 
+#[autometrics]
 #[async_trait]
 impl SecretVerifier for VaultSecrets {
     async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {
@@ -127,8 +129,10 @@ impl SecretVerifier for VaultSecrets {
     }
 }
 
+#[autometrics]
 #[async_trait]
 impl SecretStore for VaultSecrets {
+    #[skip_autometrics]
     fn backend(&self) -> Backend {
         Backend::Vault
     }
@@ -156,6 +160,13 @@ impl SecretStore for VaultSecrets {
         }
         let path = parse(&location.path)?;
         self.client.in_time(self.destroy_all(&path)).await.map_err(unavailable)
+    }
+}
+
+#[async_trait]
+impl SecretHealth for VaultSecrets {
+    async fn ping(&self) -> Result<(), SecretError> {
+        self.check().await.map_err(unavailable)
     }
 }
 

@@ -109,7 +109,11 @@ pub(super) fn http_client(config: &VaultConfig) -> Result<reqwest::Client, Vault
         .pool_max_idle_per_host(config.limits.requests)
         .no_proxy();
     if let Some(ca) = &config.ca {
-        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(ca).map_err(failed)?);
+        let certificates = reqwest::Certificate::from_pem_bundle(ca).map_err(failed)?;
+        if certificates.is_empty() {
+            return Err(VaultError::Client("there is no certificate authority in PEM form".to_owned()));
+        }
+        builder = builder.tls_certs_only(certificates);
     } else if config.address.scheme() == "http" {
         // The system's authorities are not needed, and need not be there.
         builder = builder.tls_certs_only([]);

@@ -127,7 +127,7 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::Usage(_) => 2,
             Self::Start(StartError::Config(_) | StartError::Policy(_) | StartError::Table(_)) => 2,
-            Self::Start(StartError::TableIgnoresRego) => 2,
+            Self::Start(StartError::TableIgnoresRego | StartError::Vault(_)) => 2,
             Self::Start(
                 StartError::MasterKey(_) | StartError::WrongMasterKey(_) | StartError::MasterKeyFile { .. },
             ) => 2,

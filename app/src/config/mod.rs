@@ -17,6 +17,7 @@ mod source;
 mod tls;
 mod tokens;
 mod url_rules;
+mod vault;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,8 @@ pub use server::{Issuer, Server, base_url};
 pub use source::Source;
 pub use tls::TlsFiles;
 pub use tokens::Tokens;
-pub use url_rules::{IssuerUrl, Origin};
+pub use url_rules::{IssuerUrl, Origin, ServerUrl};
+pub use vault::{Vault, VaultLogin};
 
 use reader::Reader;
 use std::path::PathBuf;

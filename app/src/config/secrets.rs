@@ -1,30 +1,40 @@
 //! Where the secrets of new credentials are kept.
 
 use super::reader::Reader;
+use super::vault::Vault;
 
 /// The backend of new credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretsBackend {
     /// A digest in the database under a pepper that is not there.
     Digest,
+    /// Vault or OpenBao.
+    Vault,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Secrets {
     pub backend: SecretsBackend,
+    /// Credentials that are in Vault are verified there, whichever backend is that of new ones.
+    pub vault: Option<Vault>,
 }
 
 impl Secrets {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let backend = reader.parse("SECRETS_BACKEND", |text| match text {
             "digest" => Ok(SecretsBackend::Digest),
-            "vault" | "aws-secretsmanager" => Err(format!("this build does not have `{text}` yet; use `digest`")),
-            _ => Err(format!("`{text}` is not a backend; use `digest`")),
+            "vault" => Ok(SecretsBackend::Vault),
+            "aws-secretsmanager" => Err(format!("this build does not have `{text}` yet; use `digest` or `vault`")),
+            _ => Err(format!("`{text}` is not a backend; use `digest` or `vault`")),
         });
-        // Set, it would choose Vault; and a shared cache that is not used would let limits count per replica.
-        reader.unsupported("VAULT_ADDR", "the Vault backend");
+        // A shared cache that is not used would let limits count per replica.
         reader.unsupported("REDIS_URL", "Redis");
         reader.unsupported("REDIS_URL_FILE", "Redis");
-        Self { backend: backend.unwrap_or(SecretsBackend::Digest) }
+        let vault = Vault::read(reader);
+        if backend == Some(SecretsBackend::Vault) && reader.text("VAULT_ADDR").is_none() {
+            reader.mistake("VAULT_ADDR", "is required with SECRETS_BACKEND=vault");
+        }
+        let default = if vault.is_some() { SecretsBackend::Vault } else { SecretsBackend::Digest };
+        Self { backend: backend.unwrap_or(default), vault }
     }
 }

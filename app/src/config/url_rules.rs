@@ -1,5 +1,5 @@
 //! The two URLs that others compare byte for byte: the issuer and the origins of browsers. Only their one normal
-//! spelling is taken, so that no two texts mean the same.
+//! spelling is taken, so that no two texts mean the same. And the address of a server that is given secrets.
 
 use url::{Host, Url};
 
@@ -46,6 +46,29 @@ impl std::str::FromStr for Origin {
         }
         let normal = plain_url(text)?.origin().ascii_serialization();
         if normal == text { Ok(Self(normal)) } else { Err(format!("`{text}` must be written as `{normal}`")) }
+    }
+}
+
+/// A server that is sent secrets: scheme, host and port, and `https:` unless the host is this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrl(Url);
+
+impl ServerUrl {
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for ServerUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = plain_url(text)?;
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return Err("must begin with `https:`, since secrets are sent there; `http:` is for a loopback host only"
+                .to_owned());
+        }
+        if url.path() == "/" { Ok(Self(url)) } else { Err("must be scheme, host and port alone".to_owned()) }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct AppState {
     pub credentials: CredentialService,
     pub tokens: TokenService,
     pub audit: Arc<AuditService>,
-    pub health: HealthService,
+    pub health: Arc<HealthService>,
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub limiter: Arc<dyn RateLimiter>,
     pub policy: Arc<dyn PolicyEngine>,

@@ -14,7 +14,7 @@ use poem::web::Data;
 use poem::{IntoResponse, Response, Route, get, handler};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Documents that never change while the process runs.
 pub struct Documents {
@@ -128,8 +128,9 @@ fn live() -> Response {
 #[handler]
 async fn metrics_text(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
     let database = state.health.database().await.result.is_ok();
-    // Cache, secrets and policy live in this process.
-    for (dependency, up) in [("database", database), ("cache", true), ("secrets", true), ("policy", true)] {
+    let secrets = state.health.secrets().up;
+    // Cache and policy live in this process.
+    for (dependency, up) in [("database", database), ("cache", true), ("secrets", secrets), ("policy", true)] {
         state.metrics.dependency(dependency, up);
     }
     let text = state.metrics.text().map_err(Failure::unavailable)?;
@@ -147,21 +148,24 @@ async fn ready(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
 #[handler]
 async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
     let probe = state.health.database().await;
-    let latency = u64::try_from(probe.latency.as_millis()).unwrap_or(u64::MAX);
     let up = probe.result.is_ok();
     if let Err(error) = &probe.result {
         tracing::warn!(cause = causes(error), "the database does not answer");
     }
-    let service = |up: bool, latency: u64| json!({"status": if up { "up" } else { "down" }, "latencyMs": latency});
-    // Cache, secrets and policy of the embedded default live in this process: they are up while it answers.
+    let service = |up: bool, latency: Duration| {
+        let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        json!({"status": if up { "up" } else { "down" }, "latencyMs": millis})
+    };
+    let secrets = state.health.secrets();
+    // Cache and policy of the embedded default live in this process: they are up while it answers.
     let mut body = json!({
-        "status": if up { "ok" } else { "degraded" },
+        "status": if up && secrets.up { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptimeSeconds": state.documents.started.elapsed().as_secs(),
         "services": {
-            "database": service(up, latency),
-            "cache": service(true, 0),
-            "secrets": service(true, 0),
+            "database": service(up, probe.latency),
+            "cache": service(true, Duration::ZERO),
+            "secrets": service(secrets.up, secrets.latency),
             "policy": {"status": "up", "latencyMs": 0, "hash": state.policy.hash()},
         },
     });

@@ -12,7 +12,8 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// What drivers and clients log of their own is not for operators.
-const QUIET: &str = "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,h2=warn,poem=warn";
+const QUIET: &str =
+    "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,h2=warn,poem=warn,rustify=off,vaultrs=off";
 
 /// Starts logging, once; a second call changes nothing.
 pub fn start(log: &Log) {

@@ -5,11 +5,13 @@ use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::metered::Metered;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_core::domain::key::{KeyState, KeyUse};
+use agentidp_core::ports::secrets::SecretError;
 use agentidp_core::ports::storage::{IdempotencyStore, KeyStore, StoreError, TokenStore};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::clients::LegacyPresence;
 use agentidp_core::services::custody::Custody;
+use agentidp_core::services::health::HealthService;
 use agentidp_core::services::keys::{KeyService, KeyServiceError};
 use autometrics::autometrics;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ pub struct Background {
     pub store: Arc<Metered<SqlStore>>,
     pub audit: Arc<AuditService>,
     pub custody: Arc<Custody>,
+    pub health: Arc<HealthService>,
     pub legacy: Arc<LegacyPresence>,
     pub policy: Policy,
     pub rings: Rings,
@@ -39,6 +42,14 @@ impl Background {
     /// The database is away.
     pub async fn refresh_legacy(&self) -> Result<(), StoreError> {
         self.legacy.refresh(self.store.as_ref(), &self.ambient).await
+    }
+
+    /// Learns whether the system that keeps secrets answers, which also keeps our token there alive.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn watch_secrets(&self) -> Result<(), SecretError> {
+        self.health.watch_secrets().await
     }
 
     /// Reads the policy anew.

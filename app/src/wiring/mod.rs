@@ -26,6 +26,7 @@ use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::signing_keys::KeyError;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_adapters::table::TableError;
+use agentidp_adapters::vault::VaultError;
 use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::secrets::SecretError;
 use agentidp_core::ports::storage::{CredentialStore, StoreError};
@@ -36,12 +37,12 @@ use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::bootstrap::BootstrapService;
 use agentidp_core::services::clients::{ClientService, LegacyPresence};
 use agentidp_core::services::credentials::CredentialService;
-use agentidp_core::services::health::HealthService;
+use agentidp_core::services::health::{HealthService, SecretsWatch};
 use agentidp_core::services::import::ImportService;
 use agentidp_core::services::keys::KeyServiceError;
 use agentidp_core::services::presented::PresentedTokens;
 use agentidp_core::services::tokens::TokenService;
-use secrets::{digest_secrets, legacy_cost, secret_router, secret_stores};
+use secrets::{legacy_cost, prove_vault, secret_router, secret_stores};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub enum StartError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     KeyService(#[from] KeyServiceError),
+    #[error("Vault cannot be used as it is configured: {0}")]
+    Vault(#[from] VaultError),
     #[error("secrets cannot be verified: {0}")]
     Secrets(#[from] SecretError),
     #[error("`{path}`: {source}")]
@@ -135,10 +138,10 @@ pub async fn build(
     let observer: Arc<dyn Observer> = counting;
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
-    let digest = digest_secrets(keys);
-    let stores = secret_stores(&config.secrets, &digest);
-    let custody = secrets::custody(stores, Arc::clone(&store) as _, Some(Arc::clone(&metrics)), ambient.clone());
-    let router = secret_router(Arc::clone(&digest))?;
+    let stores = secret_stores(&config.secrets, keys)?;
+    let secrets_up = prove_vault(&stores).await?;
+    let custody = secrets::custody(&stores, Arc::clone(&store) as _, Some(Arc::clone(&metrics)), ambient.clone());
+    let router = secret_router(&stores)?;
     let legacy = Arc::new(LegacyPresence::default());
     legacy.refresh(store.as_ref(), &ambient).await?;
     let audit = Arc::new(AuditService::new(Arc::clone(&store) as _, ambient.clone(), config.audit.retention));
@@ -155,6 +158,11 @@ pub async fn build(
         audit: Arc::clone(&audit),
         ambient: ambient.clone(),
         issuer: issuer.to_owned(),
+    });
+    let health = Arc::new(HealthService {
+        store: Arc::clone(&store) as _,
+        secrets: SecretsWatch::new(stores.health(), secrets_up),
+        ambient: ambient.clone(),
     });
     let state = AppState {
         clients: ClientService {
@@ -191,7 +199,7 @@ pub async fn build(
         },
         access,
         audit: Arc::clone(&audit),
-        health: HealthService { store: Arc::clone(&store) as _, ambient: ambient.clone() },
+        health: Arc::clone(&health),
         idempotency: Arc::clone(&store) as _,
         limiter: Arc::new(MemoryLimiter::new(DEFAULT_CAPACITY, Arc::clone(&ambient.clock))),
         policy: engine,
@@ -212,16 +220,34 @@ pub async fn build(
         metrics: Arc::clone(&metrics),
     };
     let key_rotation = config.tokens.key_rotation;
-    let background =
-        Background { store, audit, custody, legacy, policy, rings, signing_keys, key_rotation, metrics, ambient };
+    let background = Background {
+        store,
+        audit,
+        custody,
+        health,
+        legacy,
+        policy,
+        rings,
+        signing_keys,
+        key_rotation,
+        metrics,
+        ambient,
+    };
     Ok(System { state: Arc::new(state), background })
 }
 
 /// The use-case of the first administrator.
-pub fn bootstrap_service(config: &Config, store: &Arc<SqlStore>, keys: &MasterKeys) -> BootstrapService {
-    let stores = secret_stores(&config.secrets, &digest_secrets(keys));
-    let custody = secrets::custody(stores, Arc::clone(store) as _, None, ambient());
-    BootstrapService { store: Arc::clone(store) as _, custody, ambient: ambient() }
+///
+/// # Errors
+/// The settings of Vault cannot be used.
+pub fn bootstrap_service(
+    config: &Config,
+    store: &Arc<SqlStore>,
+    keys: &MasterKeys,
+) -> Result<BootstrapService, StartError> {
+    let stores = secret_stores(&config.secrets, keys)?;
+    let custody = secrets::custody(&stores, Arc::clone(store) as _, None, ambient());
+    Ok(BootstrapService { store: Arc::clone(store) as _, custody, ambient: ambient() })
 }
 
 /// The use-case of taking legacy credentials over.

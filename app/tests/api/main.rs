@@ -31,6 +31,11 @@ mod negative_json;
 mod negative_limits;
 mod negative_paths;
 mod openapi_live;
+#[path = "../../../adapters/tests/support/relay.rs"]
+mod relay;
 mod slow_clients;
 mod support;
 mod tls;
+mod vault;
+#[path = "../../../adapters/tests/support/vault.rs"]
+mod vault_server;

@@ -3,7 +3,7 @@
 use crate::support::TestApp;
 use serde_json::json;
 
-crate::on_both!(an_agent_lives_from_registration_to_the_end);
+crate::on_all!(an_agent_lives_from_registration_to_the_end);
 
 async fn an_agent_lives_from_registration_to_the_end(app: TestApp) {
     let client = app.client("team-a", &["data:read", "data:write", "tokens:read"]).await;

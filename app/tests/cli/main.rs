@@ -19,9 +19,16 @@ mod keys;
 mod metrics;
 mod mistakes;
 mod output;
+#[path = "../../../adapters/tests/support/own_vault.rs"]
+mod own_vault;
 mod policy;
+#[path = "../../../adapters/tests/support/relay.rs"]
+mod relay;
 mod reload;
 mod serve;
+#[path = "../../../adapters/tests/support/vault.rs"]
+mod server;
 mod stop;
 mod tls;
 mod tools;
+mod vault;

@@ -2,7 +2,7 @@
 
 use crate::harness::Place;
 
-const MISTAKES: [(&str, &str); 15] = [
+const MISTAKES: [(&str, &str); 17] = [
     ("HOST", "localhost"),
     ("PORT", "many"),
     ("ISSUER", "ftp://id.example.com"),
@@ -18,6 +18,8 @@ const MISTAKES: [(&str, &str); 15] = [
     ("POLICY_ENGINE", "opa"),
     ("AUDIT_RETENTION_DAYS", "always"),
     ("LOG_FORMAT", "xml"),
+    ("SECRETS_BACKEND", "disk"),
+    ("VAULT_ADDR", "http://vault.example.com"),
 ];
 const COMMANDS: [&[&str]; 4] = [&["serve"], &["dev"], &["config", "check"], &["config", "check", "--profile", "dev"]];
 

@@ -60,3 +60,10 @@ pub trait SecretStore: SecretVerifier {
     /// of another backend MUST be [`SecretError::NotConfigured`].
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError>;
 }
+
+/// Whether the system that keeps secrets answers.
+#[async_trait]
+pub trait SecretHealth: Send + Sync {
+    /// Asks it, as a verification would. An error says what stands in the way.
+    async fn ping(&self) -> Result<(), SecretError>;
+}

@@ -1,13 +1,15 @@
 //! Whether the dependencies answer.
 
 use super::Ambient;
+use crate::ports::secrets::{SecretError, SecretHealth};
 use crate::ports::storage::{StoreError, StoreHealth};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Asks the dependencies.
 pub struct HealthService {
     pub store: Arc<dyn StoreHealth>,
+    pub secrets: SecretsWatch,
     pub ambient: Ambient,
 }
 
@@ -24,5 +26,44 @@ impl HealthService {
         let start = self.ambient.clock.now();
         let result = self.store.ping().await;
         Probe { latency: self.ambient.clock.now().since(start), result }
+    }
+
+    /// Asks the system that keeps secrets, and remembers the answer for [`HealthService::secrets`].
+    ///
+    /// # Errors
+    /// What stands in its way.
+    pub async fn watch_secrets(&self) -> Result<(), SecretError> {
+        let Some(backend) = &self.secrets.backend else { return Ok(()) };
+        let start = self.ambient.clock.now();
+        let result = backend.ping().await;
+        let standing = Standing { up: result.is_ok(), latency: self.ambient.clock.now().since(start) };
+        *self.secrets.last.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+        result
+    }
+
+    /// How the system that keeps secrets stood when it was last asked.
+    pub fn secrets(&self) -> Standing {
+        *self.secrets.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of the system that keeps secrets. It may be far away, so it is asked from time to time, never by who
+/// asks for health.
+pub struct SecretsWatch {
+    backend: Option<Arc<dyn SecretHealth>>,
+    last: Mutex<Standing>,
+}
+
+/// A dependency's last answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub up: bool,
+    pub latency: Duration,
+}
+
+impl SecretsWatch {
+    /// Watches `backend`, of which is known whether it is up; none: secrets are kept in the database and by this process.
+    pub fn new(backend: Option<Arc<dyn SecretHealth>>, up: bool) -> Self {
+        Self { backend, last: Mutex::new(Standing { up, latency: Duration::ZERO }) }
     }
 }

@@ -4,6 +4,7 @@ mod attack;
 mod biscuit;
 mod client;
 mod clock;
+mod custody;
 mod database;
 pub mod document;
 mod forge;
@@ -15,6 +16,7 @@ pub use attack::{UNKNOWN, agent_path};
 pub use biscuit::{attenuate, exchange_form};
 pub use client::{Answer, Call};
 pub use clock::TestClock;
+pub use custody::Custody;
 pub use database::{Database, TestDatabase};
 pub use forge::{Forger, base64, base64_bytes};
 pub use raw::RawAnswer;
@@ -43,6 +45,26 @@ macro_rules! on_both {
         mod postgres {
             $($(#[$meta])* #[tokio::test(flavor = "multi_thread")]
             async fn $name() { super::$name($crate::support::TestApp::start($crate::support::Database::Postgres).await).await; })+
+        }
+    };
+}
+
+/// Makes one test per configuration of the server: a database, and where it keeps secrets.
+#[macro_export]
+macro_rules! on_all {
+    ($($name:ident),+ $(,)?) => {
+        $crate::on_all!(@one sqlite_digest, Sqlite, Digest, $($name),+);
+        $crate::on_all!(@one sqlite_vault, Sqlite, Vault, $($name),+);
+        $crate::on_all!(@one postgres_digest, Postgres, Digest, $($name),+);
+        $crate::on_all!(@one postgres_vault, Postgres, Vault, $($name),+);
+    };
+    (@one $configuration:ident, $database:ident, $custody:ident, $($name:ident),+) => {
+        mod $configuration {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let settings = $crate::support::Custody::$custody.settings().await;
+                super::$name($crate::support::TestApp::start_set($crate::support::Database::$database, settings).await).await;
+            })+
         }
     };
 }
@@ -83,6 +105,12 @@ impl TestApp {
     /// Starts with settings of the test's own.
     pub async fn start_with(database: Database, settings: &[(&str, &str)]) -> Self {
         Self::start_on(TestDatabase::make(database).await, settings).await
+    }
+
+    /// The same, with settings that were made for it.
+    pub async fn start_set(database: Database, settings: Vec<(&str, String)>) -> Self {
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Self::start_with(database, &settings).await
     }
 
     /// Starts over a database that is there already.
@@ -138,7 +166,8 @@ impl TestApp {
         let url = config.server.base_url(listener.local_addr().unwrap());
         let issuer = config.server.issuer.text(&url);
         let system = wiring::build(&config, store.clone(), &keys, &issuer, self.ambient.clone()).await.unwrap();
-        let admin = wiring::bootstrap_service(&config, &store, &keys).run("system".parse().unwrap(), false).await;
+        let admin =
+            wiring::bootstrap_service(&config, &store, &keys).unwrap().run("system".parse().unwrap(), false).await;
         if let Ok(admin) = admin {
             let secret = admin.secret.expose().to_owned();
             self.admin = Client { id: admin.agent.id.to_string(), secret, credential_id: None };
@@ -157,11 +186,17 @@ impl TestApp {
 
     /// Another server over the same database, as a second replica. Its issuer is its own address, unless ISSUER is set.
     pub async fn replica(&self) -> TestApp {
+        self.replica_with(&[]).await
+    }
+
+    /// The same, with other settings on top of those of this one.
+    pub async fn replica_with(&self, settings: &[(&str, &str)]) -> TestApp {
+        let more = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut other = TestApp {
             url: String::new(),
             admin: self.admin.clone(),
             database: self.database.share(),
-            settings: self.settings.clone(),
+            settings: self.settings.iter().cloned().chain(more).collect(),
             ambient: self.ambient.clone(),
             stop: None,
             background: None,
