@@ -1,6 +1,8 @@
 //! What the ports of `agentidp-core` are made of: one module per technology, none of which sees another. Two kinds of
 //! tokens share `signing_keys`.
 
+#[cfg(feature = "aws")]
+pub mod aws_secrets;
 pub mod bcrypt_legacy;
 pub mod biscuit;
 pub mod digest;

@@ -210,7 +210,22 @@ fn checks_that_cost_too_much_for_all_scopes_are_no_biscuit() {
     assert!(ring.read(&attenuate(&of_scopes(5), &costly)).is_some());
     assert!(ring.read(&attenuate(&of_scopes(64), &costly)).is_none());
     // As many blocks as there may be, with a usual check each.
-    assert!(ring.read(&(1..16).fold(of_scopes(70), |token, _| attenuate(&token, check))).is_some());
+    let longest = ring.read(&(1..16).fold(of_scopes(70), |token, _| attenuate(&token, check))).unwrap();
+    assert_eq!(longest.checks.passing(&facts()).unwrap().to_string(), "r0:a r1:a");
+}
+
+/// Checks that do not ask for the candidate say the same of every scope.
+#[test]
+fn checks_that_see_no_candidate_decide_for_all_scopes() {
+    let (ring, token) = minted();
+    let passing =
+        |check: &str| ring.read(&attenuate(&token, check)).unwrap().checks.passing(&facts()).unwrap().to_string();
+    assert_eq!(passing("check if time($t), $t < 2100-01-01T00:00:00Z"), "agents:read data:read");
+    assert_eq!(passing("check if time($t), $t < 2000-01-01T00:00:00Z"), "");
+    // One that asks for it is run for each, wherever it stands.
+    let token = attenuate(&token, "check if scope($s), requested($s), $s.starts_with(\"data:\")");
+    let later = attenuate(&token, "check if time($t)");
+    assert_eq!(ring.read(&later).unwrap().checks.passing(&facts()).unwrap().to_string(), "data:read");
 }
 
 /// Whatever the machine does meanwhile, a good Biscuit is never refused. "Not known" is possible and is no refusal; so

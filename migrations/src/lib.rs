@@ -18,9 +18,11 @@ mod m20261124_000015_name_key_uses;
 mod m20261125_000016_create_secret_custody;
 
 pub use sea_orm_migration::MigratorTrait;
-use sea_orm_migration::prelude::{DbErr, MigrationTrait, Query, SchemaManager, async_trait};
+use sea_orm_migration::prelude::{
+    DbErr, IntoSchemaManagerConnection, MigrationTrait, Query, SchemaManager, async_trait,
+};
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// Every migration, in the order in which they are applied.
 pub struct Migrator;
@@ -49,20 +51,50 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// What stands in the name of a migration that takes something away: a release that does not know it must not serve.
+const CONTRACTS: &str = "_contract_";
+
 /// The names of the migrations that the database lacks. Only reads: a server without the right to change the schema
-/// may ask. Migrations of a newer release are no reason to refuse, for a schema only ever expands before it contracts.
+/// may ask.
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn pending(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+pub async fn pending<'c, C>(db: &'c C) -> Result<Vec<String>, DbErr>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
     let applied = applied(db).await?;
-    let known = Migrator::migrations().into_iter().map(|migration| migration.name().to_owned());
-    Ok(known.filter(|name| !applied.contains(name)).collect())
+    Ok(known().filter(|name| !applied.contains(name)).collect())
 }
 
-async fn applied(db: &DatabaseConnection) -> Result<HashSet<String>, DbErr> {
+/// The names of the migrations that the database has and this release does not know. Only reads.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn unknown(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let mut applied = applied(db).await?;
+    known().for_each(|name| _ = applied.remove(&name));
+    Ok(applied.into_iter().collect())
+}
+
+/// Whether the migration of this name takes something away that a release which does not know it may need.
+#[must_use]
+pub fn contracts(name: &str) -> bool {
+    name.contains(CONTRACTS)
+}
+
+fn known() -> impl Iterator<Item = String> {
+    Migrator::migrations().into_iter().map(|migration| migration.name().to_owned())
+}
+
+async fn applied<'c, C>(db: &'c C) -> Result<BTreeSet<String>, DbErr>
+where
+    C: ConnectionTrait,
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
     if !SchemaManager::new(db).has_table("seaql_migrations").await? {
-        return Ok(HashSet::new());
+        return Ok(BTreeSet::new());
     }
     let versions = Query::select().column("version").from("seaql_migrations").to_owned();
     db.query_all(&versions).await?.iter().map(|row| row.try_get("", "version")).collect()

@@ -45,6 +45,12 @@ pub fn are_affordable(blocks: &[Block], candidates: usize) -> bool {
     work.is_some_and(few) && blocks.iter().all(|block| block.rules.is_empty())
 }
 
+/// Whether a query of these blocks can ask for a fact of this name, which is none of those that every Biscuit knows. What
+/// no block has among its texts no block can name.
+pub fn can_name(blocks: &[Block], name: &str) -> bool {
+    blocks.iter().flat_map(|block| &block.symbols).any(|symbol| symbol == name)
+}
+
 /// What the facts of a Biscuit make its checks cost.
 struct Prices {
     /// How many facts there are by the symbol of their name.

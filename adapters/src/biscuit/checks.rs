@@ -1,4 +1,4 @@
-//! Checks: one run for each scope, for a check must see one candidate and no other.
+//! Checks: one run for each scope, for a check must see one candidate and no other; if none can, one run for all.
 
 use super::vocabulary::date;
 use agentidp_core::domain::scope::{Scope, ScopeSet};
@@ -9,14 +9,18 @@ use biscuit_auth::{AuthorizerLimits, Biscuit, error};
 use std::time::{Duration, Instant};
 
 /// How long all candidates of one Biscuit may take together, on the wall's clock. What they may cost is bounded before
-/// and takes a fraction of this; the rest is for a busy machine, on which a shorter limit leaves good Biscuits
-/// undecided.
-const MAX_TIME: Duration = Duration::from_millis(200);
+/// and takes a small part of this, some 100 ms without optimisation at most; the rest is for a busy machine, on which a
+/// shorter limit leaves good Biscuits undecided.
+const MAX_TIME: Duration = Duration::from_secs(2);
+/// The fact that tells a check which scope is the candidate.
+pub const CANDIDATE: &str = "requested";
 
 pub struct Checks {
     pub biscuit: Biscuit,
     pub scopes: ScopeSet,
     pub expires_at: Timestamp,
+    /// Whether the checks can see which scope is the candidate.
+    pub see_candidate: bool,
 }
 
 impl BiscuitChecks for Checks {
@@ -27,6 +31,10 @@ impl BiscuitChecks for Checks {
         // The first block has but that one check. Most Biscuits have no other block, and need no run.
         if self.biscuit.block_count() == 1 {
             return Ok(self.scopes.clone());
+        }
+        if !self.see_candidate {
+            let all = self.scopes.iter().next().map(|any| self.passes(any, facts, MAX_TIME)).transpose()?;
+            return Ok(if all == Some(true) { self.scopes.clone() } else { ScopeSet::default() });
         }
         let start = Instant::now();
         let mut passing = Vec::new();
@@ -58,6 +66,6 @@ impl Checks {
 fn authorizer(scope: &Scope, facts: &RequestFacts) -> Result<AuthorizerBuilder, error::Token> {
     let named = [("operation", &facts.operation), ("target", &facts.target), ("resource", &facts.resource)];
     let known = named.into_iter().filter_map(|(name, text)| Some(fact(name, &[string(text.as_deref()?)])));
-    let always = [fact("time", &[date(facts.time)]), fact("requested", &[string(scope.as_str())])];
+    let always = [fact("time", &[date(facts.time)]), fact(CANDIDATE, &[string(scope.as_str())])];
     known.chain(always).try_fold(AuthorizerBuilder::new(), AuthorizerBuilder::fact)?.policy("allow if true")
 }

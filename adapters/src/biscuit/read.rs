@@ -1,6 +1,6 @@
 //! Reading.
 
-use super::checks::Checks;
+use super::checks::{CANDIDATE, Checks};
 use super::{BiscuitRing, MAX_BYTES, bounds, vocabulary};
 use agentidp_core::ports::biscuits::{BiscuitReader, ReadBiscuit};
 use base64::Engine;
@@ -30,7 +30,12 @@ impl BiscuitReader for BiscuitRing {
         Some(ReadBiscuit {
             parent,
             blocks: biscuit.revocation_identifiers().iter().map(hex::encode).collect(),
-            checks: Arc::new(Checks { biscuit, scopes: claims.scopes.clone(), expires_at: claims.expires_at }),
+            checks: Arc::new(Checks {
+                biscuit,
+                scopes: claims.scopes.clone(),
+                expires_at: claims.expires_at,
+                see_candidate: bounds::can_name(&blocks, CANDIDATE),
+            }),
             claims,
         })
     }

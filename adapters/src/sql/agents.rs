@@ -31,7 +31,7 @@ impl AgentStore for SqlStore {
     }
 
     async fn find(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        self.within(async { Ok(self.reads.agents.put(id).await?) }).await
+        self.in_time(async { Ok(self.reads.agents.put(id).await?) }).await
     }
 
     async fn list(&self, filter: &AgentFilter, page: PageRequest) -> Result<Page<Agent>, StoreError> {

@@ -3,7 +3,7 @@
 use super::entities::audit_events::{Column, Entity};
 use super::entities::audit_retention;
 use super::error::Failure;
-use super::{SqlStore, journal, page, rows, writer};
+use super::{SqlStore, journal, page, removal, rows, writer};
 use agentidp_core::domain::agent::Owner;
 use agentidp_core::domain::audit::{Action, AuditEvent, AuditFilter, Outcome};
 use agentidp_core::domain::ids::EventId;
@@ -14,32 +14,20 @@ use agentidp_core::ports::storage::{AuditLog, StoreError};
 use async_trait::async_trait;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect, Select,
 };
 
 /// Events of one INSERT: each has 16 parameters, and SQLite takes 32,766.
 const CHUNK: usize = 1_000;
-/// Most events that one unit of work prunes: writers wait for so long.
-const BATCH: u64 = 1_000;
 
 #[async_trait]
 impl AuditLog for SqlStore {
     async fn append(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
-        self.within(async {
-            match events {
-                [] => Ok(()),
-                [event] => Ok(self.writer.put(writer::alone(event)).await?),
-                _ => {
-                    let tx = self.begin().await?;
-                    for chunk in events.chunks(CHUNK) {
-                        insert_all(&tx, chunk).await?;
-                    }
-                    Ok(tx.commit().await?)
-                }
-            }
-        })
-        .await
+        match events {
+            [] => Ok(()),
+            [event] => self.in_time(async { Ok(self.writer.put(writer::alone(event)).await?) }).await,
+            _ => self.within(self.append_all(events)).await,
+        }
     }
 
     async fn query(
@@ -85,7 +73,7 @@ impl AuditLog for SqlStore {
             let first = (removed == 0).then_some(event);
             let rows = self.within(self.prune_batch(before, first)).await?;
             removed = removed.saturating_add(rows);
-            if rows < BATCH {
+            if rows < removal::BATCH {
                 return Ok(removed);
             }
         }
@@ -93,28 +81,27 @@ impl AuditLog for SqlStore {
 }
 
 impl SqlStore {
+    async fn append_all(&self, events: &[AuditEvent]) -> Result<(), Failure> {
+        let tx = self.begin().await?;
+        for chunk in events.chunks(CHUNK) {
+            insert_all(&tx, chunk).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     async fn prune_batch(&self, before: Timestamp, event: Option<&AuditEvent>) -> Result<u64, Failure> {
         let tx = self.begin().await?;
-        let old = Column::OccurredAt.lt(before.unix_millis());
-        if Entity::find().filter(old.clone()).limit(1).one(&tx).await?.is_none() {
+        if Entity::find().filter(Column::OccurredAt.lt(before.unix_millis())).limit(1).one(&tx).await?.is_none() {
             return Ok(0);
         }
         if let Some(event) = event {
             journal::write(&tx, event).await?;
         }
-        let batch = Entity::find()
-            .select_only()
-            .column(Column::Id)
-            .filter(old)
-            .order_by_asc(Column::OccurredAt)
-            .order_by_asc(Column::Id)
-            .limit(BATCH)
-            .into_query();
         allow_deletion(&tx, before.unix_millis()).await?;
-        let deleted = Entity::delete_many().filter(Column::Id.in_subquery(batch)).exec(&tx).await?;
+        let removed = removal::remove_batch::<Entity, _>(&tx, Column::OccurredAt, before.unix_millis()).await?;
         allow_deletion(&tx, 0).await?;
         tx.commit().await?;
-        Ok(deleted.rows_affected)
+        Ok(removed)
     }
 }
 

@@ -218,7 +218,7 @@ fn made_by_bcrypt() -> Condition {
 
 /// At most ten credentials are active at any moment, and those that live longest come first, so the active ones are
 /// among these.
-fn legacy(agent: AgentId) -> Select<Entity> {
+pub fn legacy(agent: AgentId) -> Select<Entity> {
     Entity::find()
         .filter(Column::AgentId.eq(agent.uuid()))
         .filter(Column::RevokedAt.is_null())

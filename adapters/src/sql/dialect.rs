@@ -1,8 +1,10 @@
 //! Everything in which SQLite and PostgreSQL differ for the stores. Nothing else asks which of them it is.
 
 use super::Options;
+use super::places::Places;
 use agentidp_core::ports::storage::StoreError;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LockBehavior, LockType};
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -30,27 +32,51 @@ pub async fn connect(url: &str, options: &Options) -> Result<Connections, DbErr>
     }
 }
 
+/// How long a connection may be idle before it is asked whether it still lives.
+const IDLE_UNASKED: Duration = Duration::from_secs(1);
+
 /// The server ends what takes too long, and what a lost client left open: the pool's own deadlines cannot. Commits are
 /// durable whatever the server's default is.
+///
+/// The driver asks an idle connection whether it lives without a deadline, and sets no keepalive: hence the question here.
 async fn connect_postgres(url: &str, options: &Options) -> Result<Connections, DbErr> {
     let mut settings = ConnectOptions::new(url);
-    let deadline = format!("{}ms", options.deadline.as_millis());
+    let deadline = options.deadline;
+    let (statement, idle) =
+        (format!("{}ms", deadline.as_millis()), format!("{}ms", deadline.saturating_mul(2).as_millis()));
     settings
         .max_connections(options.connections)
-        .acquire_timeout(options.deadline)
-        .connect_timeout(options.deadline)
-        .test_before_acquire_if_idle_for(Duration::from_secs(5))
+        .acquire_timeout(deadline)
+        .connect_timeout(deadline)
+        .test_before_acquire(false)
+        .map_sqlx_postgres_before_acquire(move |connection, meta| {
+            Box::pin(async move {
+                let ping = async { Ok(meta.idle_for < IDLE_UNASKED || connection.ping().await.is_ok()) };
+                tokio::time::timeout(deadline.mul_f32(0.25), ping).await.unwrap_or(Ok(false))
+            })
+        })
         .sqlx_logging(false)
         .map_sqlx_postgres_opts(move |settings| {
             settings.application_name("agentidp").options([
-                ("statement_timeout", deadline.as_str()),
-                ("lock_timeout", deadline.as_str()),
-                ("idle_in_transaction_session_timeout", "10s"),
+                ("statement_timeout", statement.as_str()),
+                ("lock_timeout", statement.as_str()),
+                ("idle_in_transaction_session_timeout", idle.as_str()),
                 ("synchronous_commit", "on"),
+                ("tcp_keepalives_idle", "10"),
+                ("tcp_keepalives_interval", "5"),
+                ("tcp_keepalives_count", "3"),
             ])
         });
     let pool = Database::connect(settings).await?;
     Ok(Connections { writer: pool.clone(), reader: pool })
+}
+
+/// Half of the connections to PostgreSQL work. Of SQLite's, one writes and waits for others itself.
+pub fn places(connections: &Connections, options: &Options) -> Places {
+    match connections.writer.get_database_backend() {
+        DbBackend::Postgres => Places::new(options.workers(), options.deadline.mul_f32(0.5)),
+        _ => Places::new(u32::MAX, options.deadline),
+    }
 }
 
 /// One connection writes, so that writers queue here instead of meeting "database is locked"; others read beside it.
@@ -63,7 +89,7 @@ async fn connect_sqlite(url: &str, options: &Options) -> Result<Connections, DbE
         // The database lives in its only connection.
         return Ok(Connections { reader: writer.clone(), writer });
     }
-    let reader = Database::connect(sqlite_settings(url, options, options.connections, true)).await?;
+    let reader = Database::connect(sqlite_settings(url, options, options.workers(), true)).await?;
     Ok(Connections { writer, reader })
 }
 
@@ -173,7 +199,11 @@ pub fn may_be_stored(text: &str) -> bool {
 /// Lifts the server's deadlines for the unit of work: building an index on a large table takes longer than a request.
 pub async fn without_deadlines(tx: &DatabaseTransaction) -> Result<(), DbErr> {
     if tx.get_database_backend() == DbBackend::Postgres {
-        tx.execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").await?;
+        tx.execute_unprepared(
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
+             SET LOCAL idle_in_transaction_session_timeout = 0",
+        )
+        .await?;
     }
     Ok(())
 }

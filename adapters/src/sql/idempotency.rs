@@ -9,11 +9,7 @@ use agentidp_core::domain::ids::AgentId;
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::storage::{IdempotencyStore, StoreError};
 use async_trait::async_trait;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
-
-/// Most records that one unit of work removes.
-const BATCH: u64 = 1_000;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 #[async_trait]
 impl IdempotencyStore for SqlStore {
@@ -34,23 +30,7 @@ impl IdempotencyStore for SqlStore {
     }
 
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let mut removed = 0_u64;
-        loop {
-            let old = Entity::find()
-                .select_only()
-                .columns([Column::Caller, Column::Key])
-                .filter(Column::CreatedAt.lt(kept_since(now)))
-                .order_by_asc(Column::CreatedAt)
-                .limit(BATCH)
-                .into_query();
-            let key = Expr::tuple([Expr::col(Column::Caller), Expr::col(Column::Key)]);
-            let batch = Entity::delete_many().filter(key.in_subquery(old));
-            let rows = self.within(async { Ok(batch.exec(&self.connections.writer).await?.rows_affected) }).await?;
-            removed = removed.saturating_add(rows);
-            if rows < BATCH {
-                return Ok(removed);
-            }
-        }
+        self.remove_older::<Entity>(Column::CreatedAt, kept_since(now)).await
     }
 }
 

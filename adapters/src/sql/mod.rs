@@ -19,19 +19,23 @@ mod idempotency;
 mod journal;
 mod keys;
 mod page;
+mod places;
 #[doc(hidden)]
 pub mod plans;
 mod reads;
+mod removal;
 mod rows;
 mod tokens;
 mod writer;
 
+pub use agentidp_migrations::contracts;
 pub use batches::BatchObserver;
 
 use agentidp_core::ports::storage::StoreError;
 use agentidp_migrations::{Migrator, MigratorTrait};
 use dialect::Connections;
 use error::{Failure, Overdue};
+use places::Places;
 use reads::Reads;
 use sea_orm::DatabaseTransaction;
 use std::future::Future;
@@ -44,13 +48,21 @@ use writer::Writer;
 pub struct Options {
     /// Most time that a port method, a wait for a connection and a statement of the server may take.
     pub deadline: Duration,
-    /// Most connections of the pool; on SQLite, those that read.
+    /// Most connections to PostgreSQL. Half of them work; the others stand in for those that a lost network holds, which
+    /// the pool cannot give up before TCP does. On SQLite, twice as many as read.
     pub connections: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(2), connections: 16 }
+        Self { deadline: Duration::from_secs(2), connections: 32 }
+    }
+}
+
+impl Options {
+    /// How many work at once.
+    fn workers(&self) -> u32 {
+        (self.connections / 2).max(1)
     }
 }
 
@@ -60,6 +72,7 @@ pub struct SqlStore {
     connections: Connections,
     writer: Writer,
     reads: Reads,
+    places: Places,
     deadline: Duration,
 }
 
@@ -73,15 +86,17 @@ pub async fn connect(url: &str, options: &Options) -> Result<SqlStore, StoreErro
     let connections = dialect::connect(url, options).await.map_err(dialect::unavailable)?;
     let writer = writer::start(connections.writer.clone(), options.deadline);
     let reads = Reads::start(&connections.reader, options.deadline);
-    Ok(SqlStore { connections, writer, reads, deadline: options.deadline })
+    let places = dialect::places(&connections, options);
+    Ok(SqlStore { connections, writer, reads, places, deadline: options.deadline })
 }
 
 impl SqlStore {
-    /// Brings the schema up to date, all or nothing; of several that do it at once, one does. No deadline.
+    /// Brings the schema up to date, all or nothing; of several that do it at once, one does. No deadline. Gives the
+    /// names of the migrations that this call applied.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: a migration failed, or the database is of a newer release.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         self.migrate_steps(None).await
     }
 
@@ -90,13 +105,17 @@ impl SqlStore {
     /// # Errors
     /// As [`SqlStore::migrate`].
     #[doc(hidden)]
-    pub async fn migrate_steps(&self, steps: Option<u32>) -> Result<(), StoreError> {
+    pub async fn migrate_steps(&self, steps: Option<u32>) -> Result<Vec<String>, StoreError> {
         let work = async {
             let tx = dialect::begin(&self.connections.writer).await?;
             dialect::without_deadlines(&tx).await?;
             dialect::lock_name(&tx, "migrations").await?;
+            let mut applied = agentidp_migrations::pending(&tx).await?;
             Migrator::up(&tx, steps).await?;
-            tx.commit().await
+            let left = agentidp_migrations::pending(&tx).await?;
+            tx.commit().await?;
+            applied.retain(|name| !left.contains(name));
+            Ok(applied)
         };
         work.await.map_err(dialect::unavailable)
     }
@@ -107,6 +126,15 @@ impl SqlStore {
     /// [`StoreError::Unavailable`]
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         self.within(async { Ok(agentidp_migrations::pending(&self.connections.reader).await?) }).await
+    }
+
+    /// The names of the migrations that the database has and this program does not know: those of newer releases. Only
+    /// reads.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn unknown_migrations(&self) -> Result<Vec<String>, StoreError> {
+        self.within(async { Ok(agentidp_migrations::unknown(&self.connections.reader).await?) }).await
     }
 
     /// Whether no migration is pending.
@@ -139,8 +167,18 @@ impl SqlStore {
         self.connections.writer.close_by_ref().await.map_err(dialect::unavailable)
     }
 
-    /// Runs a unit of work until the deadline. What is dropped by it is rolled back.
+    /// Runs a unit of work, once there is a place for it, until the deadline. What is dropped by it is rolled back.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, StoreError> {
+        let work = Box::pin(work);
+        self.in_time(async {
+            let _place = self.places.take().await?;
+            work.await
+        })
+        .await
+    }
+
+    /// Waits until the deadline for what is done in a batch: it has no connection of its own and needs no place.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, StoreError> {
         match tokio::time::timeout(self.deadline, Box::pin(work)).await {
             Ok(result) => result.map_err(StoreError::from),
             Err(_) => Err(StoreError::Unavailable(Box::new(Overdue(self.deadline)))),

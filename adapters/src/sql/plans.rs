@@ -1,6 +1,7 @@
-//! For the tests of query plans: the statement of every list, by a name.
+//! For the tests of query plans: the statement of every list and of what else reads large tables, by a name.
 
-use super::{agents, audit, credentials, reads};
+use super::entities::{audit_events, idempotency_records, token_revocations};
+use super::{agents, audit, credentials, reads, removal};
 use agentidp_core::domain::agent::{AgentStatus, AgentType, DeploymentEnv, Owner};
 use agentidp_core::domain::audit::{Action, AuditFilter, Outcome};
 use agentidp_core::domain::credential::CredentialStatus;
@@ -43,6 +44,27 @@ pub fn lists(backend: DbBackend, owner: &Owner, page: PageRequest) -> Vec<(Strin
     statements
 }
 
+/// The statements of `backend` beside the lists that must not read a whole table: what is looked for by its id, and the
+/// batches that are removed.
+pub fn lookups(backend: DbBackend) -> Vec<(&'static str, Statement)> {
+    use audit_events::{Column::OccurredAt, Entity as AuditEvents};
+    use idempotency_records::{Column::CreatedAt, Entity as Records};
+    use token_revocations::{Column::ExpiresAt, Entity as Revocations};
+    let now = 90_000_000;
+    let agent = AgentId::new(Uuid::from_u128(7));
+    let legacy = StatementBuilder::build(&credentials::with_graced(credentials::legacy(agent)), &backend);
+    vec![
+        ("agents by id", reads::agents_by_id(&[agent]).build(backend)),
+        ("legacy credentials", legacy),
+        ("first batch of events", removal::last_moment::<AuditEvents>(OccurredAt, now).build(backend)),
+        ("removal of events", removal::up_to::<AuditEvents>(OccurredAt, 1_000_000).build(backend)),
+        ("first batch of revocations", removal::last_moment::<Revocations>(ExpiresAt, now).build(backend)),
+        ("removal of revocations", removal::up_to::<Revocations>(ExpiresAt, 1_000_000).build(backend)),
+        ("first batch of idempotency records", removal::last_moment::<Records>(CreatedAt, now).build(backend)),
+        ("removal of idempotency records", removal::up_to::<Records>(CreatedAt, 1_000_000).build(backend)),
+    ]
+}
+
 /// The second page, and the first.
 pub fn pages(limit: u32) -> Vec<PageRequest> {
     let after = Cursor { at: Timestamp::from_unix_millis(5_000_000), id: Uuid::from_u128(9) };
@@ -60,6 +82,10 @@ fn agent_filters() -> Vec<(&'static str, AgentFilter)> {
     };
     vec![
         ("by type", AgentFilter { agent_type: Some(AgentType::Monitor), ..all.clone() }),
+        (
+            "by type and status",
+            AgentFilter { agent_type: Some(AgentType::Monitor), status: Some(AgentStatus::Active), ..all.clone() },
+        ),
         ("by status", AgentFilter { status: Some(AgentStatus::Suspended), ..all.clone() }),
         ("by env", AgentFilter { deployment_env: Some(DeploymentEnv::Staging), ..all.clone() }),
         ("without filter", all),
@@ -67,6 +93,7 @@ fn agent_filters() -> Vec<(&'static str, AgentFilter)> {
 }
 
 fn audit_filters(agent: AgentId) -> Vec<(&'static str, AuditFilter)> {
+    let at = Timestamp::from_unix_millis;
     let all = AuditFilter::default();
     let failures = AuditFilter { outcome: Some(Outcome::Failure), ..all.clone() };
     vec![
@@ -74,6 +101,8 @@ fn audit_filters(agent: AgentId) -> Vec<(&'static str, AuditFilter)> {
         ("by action", AuditFilter { action: Some(Action::KeyRotated), ..all.clone() }),
         ("of issued tokens", AuditFilter { action: Some(Action::TokenIssued), ..all.clone() }),
         ("of failures", failures.clone()),
+        ("of failures of an action", AuditFilter { action: Some(Action::AuthFailed), ..failures.clone() }),
+        ("of a time", AuditFilter { from: Some(at(2_000)), to: Some(at(90_000_000)), ..all.clone() }),
         ("of an agent's failures", AuditFilter { agent_id: Some(agent), ..failures }),
         ("without filter", all),
     ]

@@ -11,7 +11,7 @@ use agentidp_core::domain::token::Standing;
 use agentidp_core::ports::storage::StoreError;
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, FromQueryResult, QueryFilter, QueryResult, Select,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -120,10 +120,8 @@ pub fn standings<'a>(questions: impl Iterator<Item = &'a Question>) -> SelectSta
 }
 
 async fn read_agents(database: DatabaseConnection, deadline: Duration, jobs: Vec<Job<AgentId, Option<Agent>>>) {
-    let mut ids: Vec<Uuid> = jobs.iter().map(|job| job.item.uuid()).collect();
-    ids.resize(ids.len().next_power_of_two(), Uuid::nil());
-    let read = agents::Entity::find().filter(agents::Column::Id.is_in(ids)).all(&database);
-    match batch_within(deadline, read).await {
+    let ids: Vec<AgentId> = jobs.iter().map(|job| job.item).collect();
+    match batch_within(deadline, agents_by_id(&ids).all(&database)).await {
         Ok(found) => {
             for job in jobs {
                 let row = found.iter().find(|row| row.id == job.item.uuid());
@@ -132,6 +130,13 @@ async fn read_agents(database: DatabaseConnection, deadline: Duration, jobs: Vec
         }
         Err(error) => refuse(jobs, &error),
     }
+}
+
+/// The agents of these ids. Their number is rounded up, as that of the questions.
+pub fn agents_by_id(ids: &[AgentId]) -> Select<agents::Entity> {
+    let mut ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    ids.resize(ids.len().next_power_of_two(), Uuid::nil());
+    agents::Entity::find().filter(agents::Column::Id.is_in(ids))
 }
 
 fn refuse<T, A>(jobs: Vec<Job<T, A>>, error: &BatchError) {

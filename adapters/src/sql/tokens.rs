@@ -11,15 +11,10 @@ use agentidp_core::ports::storage::{Issue, Revocation, StoreError, TokenStore};
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    TryInsertResult,
-};
+use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, TryInsertResult};
 
 /// How exact the time of the last use is, in milliseconds; every issue of a token would write the row otherwise.
 const USE_EXACT_TO: i64 = 60_000;
-/// Most rows that one unit of work removes.
-const BATCH: u64 = 1_000;
 
 #[async_trait]
 impl TokenStore for SqlStore {
@@ -30,11 +25,11 @@ impl TokenStore for SqlStore {
         token_ids: &[String],
     ) -> Result<Option<Standing>, StoreError> {
         let question = Question { agent, credential, token_ids: token_ids.to_vec() };
-        self.within(async { Ok(self.reads.standings.put(question).await?) }).await
+        self.in_time(async { Ok(self.reads.standings.put(question).await?) }).await
     }
 
     async fn record_issue(&self, issue: &Issue) -> Result<(), StoreError> {
-        self.within(async { Ok(self.writer.put(issue.clone()).await?) }).await
+        self.in_time(async { Ok(self.writer.put(issue.clone()).await?) }).await
     }
 
     async fn note_use(&self, credential: CredentialId, at: Timestamp) -> Result<(), StoreError> {
@@ -63,22 +58,7 @@ impl TokenStore for SqlStore {
 
     async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
         use token_revocations::{Column, Entity};
-        let mut removed = 0_u64;
-        loop {
-            let ended = Entity::find()
-                .select_only()
-                .column(Column::TokenId)
-                .filter(Column::ExpiresAt.lt(now.unix_millis()))
-                .order_by_asc(Column::ExpiresAt)
-                .limit(BATCH)
-                .into_query();
-            let batch = Entity::delete_many().filter(Column::TokenId.in_subquery(ended));
-            let rows = self.within(async { Ok(batch.exec(&self.connections.writer).await?.rows_affected) }).await?;
-            removed = removed.saturating_add(rows);
-            if rows < BATCH {
-                return Ok(removed);
-            }
-        }
+        self.remove_older::<Entity>(Column::ExpiresAt, now.unix_millis()).await
     }
 }
 

@@ -1,15 +1,16 @@
 //! `agentidp config check`: every mistake at once, before anything starts.
 
 use super::{CommandError, output};
-use crate::config::{Config, Profile, Source};
+use crate::config::{Config, Mistake, Profile, Source};
+use crate::tls;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read the configuration and report every mistake
     ///
-    /// Nothing is opened and nothing starts. With a mistake the exit status is 2.
+    /// The files that it names are read; nothing else is opened and nothing starts. With a mistake the exit status is 2.
     #[command(after_help = "Example:\n  agentidp config check --profile serve --json")]
     Check(Check),
 }
@@ -38,13 +39,21 @@ impl ConfigCommand {
             ProfileName::Serve => Profile::Serve,
         };
         let result = Config::load(&profile, source);
+        let tls = result.as_ref().ok().and_then(|config| config.server.tls.as_ref());
+        // They were proved a moment ago: what has become bad since is the server's to tell.
+        let warnings = tls.and_then(|files| tls::warnings(files).ok()).unwrap_or_default();
         if check.json {
-            let mistakes = result.as_ref().err().map(|error| error.mistakes.clone()).unwrap_or_default();
-            let mistakes: Vec<_> =
-                mistakes.iter().map(|mistake| json!({"name": mistake.name, "problem": mistake.problem})).collect();
-            output::json(&json!({ "ok": result.is_ok(), "mistakes": mistakes }))?;
+            let mistakes = result.as_ref().err().map(|error| error.mistakes.as_slice()).unwrap_or_default();
+            let answer = json!({ "ok": result.is_ok(), "mistakes": told(mistakes), "warnings": told(&warnings) });
+            output::json(&answer)?;
+        } else {
+            warnings.iter().for_each(|warning| output::note(&format!("warning: {warning}")));
         }
         result?;
         if check.json { Ok(()) } else { output::line("the configuration is good") }
     }
+}
+
+fn told(mistakes: &[Mistake]) -> Vec<Value> {
+    mistakes.iter().map(|mistake| json!({"name": mistake.name, "problem": mistake.problem})).collect()
 }

@@ -2,9 +2,10 @@
 
 use super::{CommandError, output};
 use crate::config::{Config, Profile, Source};
+use crate::lifecycle::{self, Signals};
 use crate::listeners::Listeners;
+use crate::telemetry;
 use crate::wiring::{self, StartError, System};
-use crate::{lifecycle, telemetry};
 use agentidp_core::domain::agent::{AgentStatus, Owner};
 use agentidp_core::domain::page::PageRequest;
 use agentidp_core::domain::scope::Scope;
@@ -58,9 +59,13 @@ impl Dev {
         };
         let (base_url, metrics_url) = (listeners.base_url().to_owned(), listeners.metrics_url().to_owned());
         let greeting = Greeting { base_url, metrics_url, client_id, client_secret };
+        let signals = Signals::catch()?;
         match if self.json { greeting.as_json() } else { greeting.for_people() } {
             // It was asked for a server, whoever reads of it.
-            Ok(()) | Err(CommandError::Closed) => Ok(lifecycle::run(listeners, system).await?),
+            Ok(()) | Err(CommandError::Closed) => {
+                lifecycle::run(signals, listeners, system).await;
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

@@ -36,6 +36,9 @@ impl Healthcheck {
 
 /// Asks over TLS if the URL says so. Then only the certificate of the configuration is trusted.
 async fn ask(url: &Url, files: Option<&TlsFiles>) -> Result<u16, CommandError> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(CommandError::Usage("the URL must begin with `http:` or `https:`".to_owned()));
+    }
     let host = url.host_str().ok_or_else(|| CommandError::Usage("the URL names no host".to_owned()))?;
     let name = host.trim_matches(['[', ']']);
     let port = url.port_or_known_default().unwrap_or(80);

@@ -21,13 +21,14 @@ impl Migrate {
         if !pending.is_empty() {
             output::note(&format!("applying {} migrations", pending.len()));
         }
-        store.migrate().await.map_err(StartError::from)?;
+        // Another process may have applied them meanwhile.
+        let applied = store.migrate().await.map_err(StartError::from)?;
         if self.json {
-            output::json(&json!({ "applied": pending }))
-        } else if pending.is_empty() {
+            output::json(&json!({ "applied": applied }))
+        } else if applied.is_empty() {
             output::line("the schema is up to date")
         } else {
-            pending.iter().try_for_each(|name| output::line(&format!("applied {name}")))
+            applied.iter().try_for_each(|name| output::line(&format!("applied {name}")))
         }
     }
 }

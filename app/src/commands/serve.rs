@@ -2,8 +2,9 @@
 
 use super::CommandError;
 use crate::config::{Config, Profile, Source};
+use crate::lifecycle::{self, Signals};
 use crate::listeners::Listeners;
-use crate::{lifecycle, telemetry, wiring};
+use crate::{telemetry, wiring};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -19,8 +20,10 @@ impl Serve {
         let bound = listeners.main.local_addr()?;
         let issuer = config.server.issuer.text(listeners.base_url());
         let system = wiring::build(&config, store, &keys, &issuer, wiring::ambient()).await?;
+        let signals = Signals::catch()?;
         let metrics = listeners.metrics_url();
         tracing::info!(address = %bound, issuer, metrics, policy = system.state.policy.hash(), "serving");
-        Ok(lifecycle::run(listeners, system).await?)
+        lifecycle::run(signals, listeners, system).await;
+        Ok(())
     }
 }

@@ -7,13 +7,19 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 const FILE_NAME: &str = "agentidp.db";
+/// What reads and writes in common has three, and a change one.
+const MIN_CONNECTIONS: u32 = 4;
 
 /// Which database. The text of a PostgreSQL URL is a secret, since it may hold a password.
 #[derive(Debug, Clone)]
 pub enum DatabaseUrl {
     /// The path of the file.
     Sqlite(PathBuf),
-    Postgres(SecretString),
+    Postgres {
+        url: SecretString,
+        /// Most connections of this process.
+        connections: u32,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -26,8 +32,9 @@ pub struct Database {
 
 impl Database {
     pub(super) fn read(profile: &Profile, reader: &mut Reader<'_>) -> Option<Self> {
-        let url = reader.parse_secret("DATABASE_URL", parse);
-        let migration_url = reader.parse_secret("MIGRATION_DATABASE_URL", parse);
+        let connections = reader.number("DATABASE_MAX_CONNECTIONS", 32, MIN_CONNECTIONS, 1_000);
+        let url = reader.parse_secret("DATABASE_URL", |text| parse(text, connections));
+        let migration_url = reader.parse_secret("MIGRATION_DATABASE_URL", |text| parse(text, connections));
         if let Profile::Dev { data_dir: Some(folder), .. } = profile {
             return Some(Self::in_folder(folder));
         }
@@ -56,7 +63,7 @@ impl DatabaseUrl {
                 let path = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
                 format!("sqlite:{path}").into()
             }
-            Self::Postgres(url) => url.expose_secret().to_owned().into(),
+            Self::Postgres { url, .. } => url.expose_secret().to_owned().into(),
         }
     }
 
@@ -64,12 +71,12 @@ impl DatabaseUrl {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => path.parent(),
-            Self::Postgres(_) => None,
+            Self::Postgres { .. } => None,
         }
     }
 }
 
-fn parse(text: &str) -> Result<DatabaseUrl, String> {
+fn parse(text: &str, connections: u32) -> Result<DatabaseUrl, String> {
     if let Some(path) = text.strip_prefix("sqlite:") {
         return parse_sqlite(path.strip_prefix("//").unwrap_or(path));
     }
@@ -78,7 +85,7 @@ fn parse(text: &str) -> Result<DatabaseUrl, String> {
         return Err("must begin with `sqlite:` or `postgres:`".to_owned());
     }
     match Url::parse(text) {
-        Ok(_) => Ok(DatabaseUrl::Postgres(text.to_owned().into())),
+        Ok(_) => Ok(DatabaseUrl::Postgres { url: text.to_owned().into(), connections }),
         Err(error) => Err(format!("is no URL ({error}); special characters of a password are written as %XX")),
     }
 }

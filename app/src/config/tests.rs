@@ -121,10 +121,14 @@ fn server_mistakes() {
     for address in ["9090", "localhost:9090", "127.0.0.1", "127.0.0.1:x"] {
         assert_mistake(&[("METRICS_ADDR", address)], "METRICS_ADDR", "is not an IP address and a port");
     }
-    assert_mistake(&[("TLS_CERT_FILE", "/cert")], "TLS_KEY_FILE", "is required beside TLS_CERT_FILE");
-    assert_mistake(&[("TLS_KEY_FILE", "/key")], "TLS_CERT_FILE", "is required beside TLS_KEY_FILE");
     let nowhere = [("TLS_CERT_FILE", "/nowhere/cert"), ("TLS_KEY_FILE", "/nowhere/key")];
-    assert_mistake(&nowhere, "TLS_CERT_FILE", "`/nowhere/cert` cannot be opened");
+    let told =
+        |env: &[(&str, &str)]| mistakes(serve(env)).into_iter().map(|(name, problem)| format!("{name}: {problem}"));
+    let away = |file: &str| format!("`/nowhere/{file}` cannot be opened: No such file or directory (os error 2)");
+    let (certificate, key) = (format!("TLS_CERT_FILE: {}", away("cert")), format!("TLS_KEY_FILE: {}", away("key")));
+    assert!(told(&nowhere).eq([certificate.clone(), key.clone()]), "neither hides the other");
+    assert!(told(&nowhere[..1]).eq([certificate, "TLS_KEY_FILE: is required beside TLS_CERT_FILE".to_owned()]));
+    assert!(told(&nowhere[1..]).eq([key, "TLS_CERT_FILE: is required beside TLS_KEY_FILE".to_owned()]));
     let tool = Config::load(&Profile::Tool, &source(&nowhere)).unwrap();
     assert_eq!(tool.server.base_url(tool.server.address()), "https://127.0.0.1:8080");
 }
@@ -214,6 +218,21 @@ fn migrations_use_the_same_database_unless_told_otherwise() {
     let odd = Profile::Dev { data_dir: Some("my data?#50%".into()), port: None };
     let config = Config::load(&odd, &source(&[])).unwrap();
     assert_eq!(text(&config.database.url), "sqlite:my data%3F%2350%25/agentidp.db");
+}
+
+#[test]
+fn connections_to_postgres_are_bounded() {
+    let most = |setting: &str| {
+        let env = [("DATABASE_URL", "postgres://app@db/a"), ("DATABASE_MAX_CONNECTIONS", setting)];
+        match serve(&env).unwrap().database.url {
+            DatabaseUrl::Postgres { connections, .. } => connections,
+            url => panic!("{url:?}"),
+        }
+    };
+    assert_eq!((most(""), most("4"), most("1000")), (32, 4, 1000));
+    for wrong in ["3", "0", "1001", "many"] {
+        assert_mistake(&[("DATABASE_MAX_CONNECTIONS", wrong)], "DATABASE_MAX_CONNECTIONS", "from 4 to 1000");
+    }
 }
 
 #[test]
@@ -347,7 +366,7 @@ fn secrets_may_be_in_files() {
     let (key, url, empty) = (file("key", &format!("{KEY}\r\n")), file("url", "postgres://a:b@db/c\n"), file("e", "\n"));
     let env = [("ISSUER", "https://id.example.com"), ("MASTER_KEY_FILE", &key), ("DATABASE_URL_FILE", &url)];
     let config = Config::load(&Profile::Serve, &source(&env)).unwrap();
-    assert!(matches!(config.database.url, DatabaseUrl::Postgres(_)));
+    assert!(matches!(config.database.url, DatabaseUrl::Postgres { .. }));
     assert!(matches!(config.keys.current, Some(MasterKeySource::Given(key)) if key.expose()[1] == 1));
 
     let both = mistakes(Config::load(&dev(), &source(&[("MASTER_KEY", KEY), ("MASTER_KEY_FILE", &key)])));

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// The floor while no legacy credential is in use: well above a look-up and an HMAC.
+/// The lowest floor: well above a look-up in a database nearby and an HMAC.
 const BASE: Duration = Duration::from_millis(15);
 
-/// A client with several legacy credentials costs several comparisons, and comparisons may have to wait for each other:
-/// the floor rises to what was seen, up to this.
-const HIGHEST: Duration = Duration::from_secs(3);
+/// One failure asks the database more often than another, and the first of its kind in a minute is written at once. Where
+/// the database is far away or busy that shows, so the floor rises to what was seen, up to this.
+const HIGHEST: Duration = Duration::from_millis(250);
+
+/// The same while legacy credentials are in use: a client with several costs several comparisons, and comparisons may
+/// have to wait for each other.
+const HIGHEST_OF_LEGACY: Duration = Duration::from_secs(3);
 
 /// How fast what was seen is forgotten: a sixteenth at the end of each such time, so that nobody sees it sink between
 /// two attempts.
@@ -21,7 +25,7 @@ pub struct FailureFloor {
     legacy: Arc<LegacyPresence>,
     /// The cost of verifying a legacy secret.
     legacy_cost: Duration,
-    /// The longest failure seen while legacy credentials are in use, and since when it holds.
+    /// The longest failure seen, and since when it holds.
     seen: Mutex<(Duration, Instant)>,
 }
 
@@ -33,20 +37,21 @@ impl FailureFloor {
 
     /// Waits until a failure of an authentication that began at `start` may be told.
     pub async fn wait(&self, start: Instant) {
-        let floor = if self.legacy.is_there() { self.legacy_floor(start.elapsed(), Instant::now()) } else { BASE };
+        let floor = self.floor(self.legacy.is_there(), start.elapsed(), Instant::now());
         sleep_until(start.checked_add(floor).unwrap_or(start)).await;
     }
 
-    fn legacy_floor(&self, took: Duration, now: Instant) -> Duration {
+    fn floor(&self, legacy: bool, took: Duration, now: Instant) -> Duration {
+        let (lowest, highest) = if legacy { (BASE.max(self.legacy_cost), HIGHEST_OF_LEGACY) } else { (BASE, HIGHEST) };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         while now.saturating_duration_since(seen.1) >= FADES_EVERY && !seen.0.is_zero() {
             let kept = seen.0.saturating_sub(seen.0.checked_div(16).unwrap_or_default());
             *seen = (if kept < BASE { Duration::ZERO } else { kept }, seen.1.checked_add(FADES_EVERY).unwrap_or(now));
         }
-        if took.min(HIGHEST) >= seen.0 {
-            *seen = (took.min(HIGHEST), now);
+        if took.min(highest) >= seen.0 {
+            *seen = (took.min(highest), now);
         }
-        BASE.max(self.legacy_cost).max(seen.0)
+        lowest.max(seen.0.min(highest))
     }
 }
 
@@ -54,16 +59,28 @@ impl FailureFloor {
 mod tests {
     use super::*;
 
+    const COST: Duration = Duration::from_millis(100);
+
     #[test]
     fn the_floor_rises_to_what_was_seen_and_sinks_slowly() {
-        let (cost, start) = (Duration::from_millis(100), Instant::now());
-        let after = |seconds| start + Duration::from_secs(seconds);
-        let floor = FailureFloor::new(Arc::default(), cost);
-        assert_eq!(floor.legacy_floor(Duration::from_millis(5), start), cost);
-        assert_eq!(floor.legacy_floor(Duration::from_millis(800), start), Duration::from_millis(800));
-        assert_eq!(floor.legacy_floor(Duration::from_millis(5), after(59)), Duration::from_millis(800));
-        assert_eq!(floor.legacy_floor(Duration::from_millis(5), after(60)), Duration::from_millis(750));
-        assert_eq!(floor.legacy_floor(Duration::ZERO, after(7_200)), cost);
-        assert_eq!(floor.legacy_floor(Duration::from_secs(60), after(7_201)), HIGHEST);
+        let start = Instant::now();
+        for (legacy, lowest, highest) in [(true, COST, HIGHEST_OF_LEGACY), (false, BASE, HIGHEST)] {
+            let floor = FailureFloor::new(Arc::default(), COST);
+            let after = |seconds, took| floor.floor(legacy, took, start + Duration::from_secs(seconds));
+            let (little, much) = (Duration::from_millis(5), Duration::from_millis(160));
+            assert_eq!(after(0, little), lowest);
+            assert_eq!(after(0, much), much);
+            assert_eq!(after(59, little), much);
+            assert_eq!(after(60, little), Duration::from_millis(150));
+            assert_eq!(after(7_200, Duration::ZERO), lowest);
+            assert_eq!(after(7_201, Duration::from_secs(60)), highest);
+        }
+    }
+
+    #[test]
+    fn what_legacy_credentials_cost_is_over_with_them() {
+        let (floor, start) = (FailureFloor::new(Arc::default(), COST), Instant::now());
+        assert_eq!(floor.floor(true, Duration::from_secs(2), start), Duration::from_secs(2));
+        assert_eq!(floor.floor(false, Duration::ZERO, start), HIGHEST);
     }
 }

@@ -8,6 +8,7 @@ pub mod body;
 pub mod credentials;
 pub mod dto;
 pub mod error;
+mod finish;
 pub mod floor;
 pub mod form;
 pub mod gate;

@@ -3,7 +3,8 @@
 //! It speaks HTTP/1.1, and says so where TLS asks. Without TLS nobody negotiates HTTP/2, and finding out the version
 //! would read without a deadline.
 
-use super::gate::{self, Gate};
+use super::finish::ToTheEnd;
+use super::gate::{self, Gate, Pass};
 use super::patience::{self, Patience};
 use super::stage::{Stages, Watched};
 use crate::telemetry::seldom::Seldom;
@@ -79,11 +80,7 @@ pub async fn serve(
         };
         let Some(pass) = gate.admit(peer.ip(), permit) else { continue };
         patience::prepare(&socket);
-        let connection = connection(Patience::new(socket), peer, surface.clone());
-        tokio::spawn(async move {
-            connection.await;
-            drop(pass);
-        });
+        tokio::spawn(connection(Patience::new(socket), peer, surface.clone(), Arc::new(pass)));
     }
     drop((listener, surface));
     stop_all.send_replace(true);
@@ -94,37 +91,41 @@ pub async fn serve(
 
 /// Shakes hands if the listener encrypts, then speaks HTTP. Whoever shakes no hands is sent away as who sends no
 /// headers.
-async fn connection<S>(stream: S, peer: SocketAddr, surface: Surface)
+async fn connection<S>(stream: S, peer: SocketAddr, surface: Surface, pass: Arc<Pass>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Some(tls) = surface.tls.clone() else { return speak(stream, peer, Scheme::HTTP, surface).await };
+    let Some(tls) = surface.tls.clone() else { return speak(stream, peer, Scheme::HTTP, surface, pass).await };
     match timeout(HEADER_DEADLINE, tls.accept(stream)).await {
-        Ok(Ok(stream)) => speak(stream, peer, Scheme::HTTPS, surface).await,
+        Ok(Ok(stream)) => speak(stream, peer, Scheme::HTTPS, surface, pass).await,
         Ok(Err(error)) => tracing::debug!(cause = %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
-/// Speaks HTTP over a stream, plain or encrypted, until it ends.
-async fn speak<S>(stream: S, peer: SocketAddr, scheme: Scheme, surface: Surface)
+/// Speaks HTTP over a stream, plain or encrypted, until it ends. A request that outlives its connection keeps the pass, so
+/// that there are never more requests than there may be connections, and keeps the drain waiting.
+async fn speak<S>(stream: S, peer: SocketAddr, scheme: Scheme, surface: Surface, pass: Arc<Pass>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Surface { endpoint, local, mut stopping, .. } = surface;
     let stages = Stages::new();
     let of_service = stages.clone();
+    let held = (pass, stopping.clone());
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let (endpoint, scheme, stages) = (Arc::clone(&endpoint), scheme.clone(), of_service.clone());
+        let (endpoint, scheme, stages, held) =
+            (Arc::clone(&endpoint), scheme.clone(), of_service.clone(), held.clone());
         stages.answering();
-        async move {
+        ToTheEnd::new(async move {
+            let _held = held;
             let local = LocalAddr(local.map(Addr::SocketAddr).unwrap_or_default());
             let remote = RemoteAddr(Addr::SocketAddr(peer));
             let request = poem::Request::from((request, local, remote, scheme));
             let response = endpoint.get_response(request).await;
             stages.answered();
             Ok::<http::Response<_>, Infallible>(response.into())
-        }
+        })
     });
     let stream = Watched { stream, stages: stages.clone() };
     let mut served = pin!(http1().serve_connection(TokioIo::new(stream), service));

@@ -9,9 +9,9 @@ use crate::telemetry::causes;
 use crate::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
 use bytes::Bytes;
-use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
 use poem::web::Data;
-use poem::{IntoResponse, Response, Route, get, handler};
+use poem::{Response, Route, get, handler};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -173,6 +173,29 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
         let warning = "an untrusted peer sends X-Forwarded-For; is a proxy missing in TRUSTED_PROXIES?";
         members.insert("warnings".to_owned(), json!([warning]));
     }
-    let status = if up { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
-    json_text(body.to_string()).with_status(status).into_response()
+    health_answer(up, &body)
+}
+
+/// As every 503 it says when to ask again.
+fn health_answer(up: bool, body: &Value) -> Response {
+    let mut response = json_text(body.to_string());
+    if !up {
+        response.set_status(http::StatusCode::SERVICE_UNAVAILABLE);
+        response.headers_mut().insert(RETRY_AFTER, http::HeaderValue::from_static("1"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_that_is_down_says_when_to_ask_again() {
+        let told = |up| {
+            let response = health_answer(up, &json!({}));
+            (response.status().as_u16(), response.header("Retry-After").map(str::to_owned))
+        };
+        assert_eq!((told(true), told(false)), ((200, None), (503, Some("1".to_owned()))));
+    }
 }

@@ -5,7 +5,7 @@ use crate::config::{Mistake, TlsFiles};
 use agentidp_core::domain::time::Timestamp;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys};
 use secrecy::zeroize::Zeroizing;
 use std::fs::File;
@@ -37,16 +37,8 @@ impl Identity {
     /// # Errors
     /// The mistake, by the name of the variable of its file.
     pub fn load(files: &TlsFiles) -> Result<Self, Mistake> {
-        let chain = certificates(&files.certificate).map_err(|problem| files.certificate_mistake(problem))?;
-        let facts = chain.first().and_then(|leaf| X509Certificate::from_der(leaf).ok());
-        let Some((_, facts)) = facts else {
-            return Err(files.certificate_mistake("does not begin with an X.509 certificate"));
-        };
-        let (subject, validity) = (facts.subject().to_string(), facts.validity().clone());
+        let (chain, facts) = chain(&files.certificate).map_err(|problem| files.certificate_mistake(problem))?;
         let (key, key_is_open) = private_key(&files.key).map_err(|problem| files.key_mistake(problem))?;
-        let key = provider().key_provider.load_private_key(key);
-        let key =
-            key.map_err(|_| files.key_mistake("holds a key of a kind that TLS here does not know; use ECDSA P-256"))?;
         let key = CertifiedKey::new(chain, key);
         match key.keys_match() {
             // Of some keys the public half cannot be told; those of aws-lc-rs all tell it.
@@ -59,25 +51,54 @@ impl Identity {
         }
         Ok(Self {
             key: Arc::new(key),
-            subject,
-            not_before: timestamp(validity.not_before),
-            not_after: timestamp(validity.not_after),
+            subject: facts.subject,
+            not_before: facts.not_before,
+            not_after: facts.not_after,
             key_is_open,
         })
     }
 
-    /// What is legal and still wants to be looked at.
-    pub fn warnings(&self, now: Timestamp) -> Vec<&'static str> {
-        let found = [
-            (self.not_after < now, "the certificate has expired: clients refuse it; renew it and send SIGHUP"),
-            (self.not_before > now, "the certificate is not valid yet: clients refuse it; is the clock right?"),
-            (
-                self.key_is_open,
-                "everybody on this machine can read the key: `chmod 600` it, and replace it if one may have",
-            ),
-        ];
-        found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, warning)| warning).collect()
+    /// What is legal and still wants to be looked at, by the name of the variable.
+    pub fn warnings(&self, files: &TlsFiles, now: Timestamp) -> Vec<Mistake> {
+        let mut found = Vec::new();
+        if self.not_after < now {
+            found.push(files.certificate_mistake("has expired: clients refuse it; renew it and send SIGHUP"));
+        }
+        if self.not_before > now {
+            found.push(files.certificate_mistake("is not valid yet: clients refuse it; is the clock right?"));
+        }
+        if self.key_is_open {
+            let problem = "can be read by everybody on this machine: `chmod 600` it, and replace it if one may have";
+            found.push(files.key_mistake(problem));
+        }
+        found
     }
+}
+
+/// What the first certificate of a file says.
+pub struct Facts {
+    subject: String,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+/// The certificates of a PEM file, and what the first of them says.
+///
+/// # Errors
+/// The problem, to be said of the file.
+pub fn chain(path: &Path) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
+    let chain = certificates(path)?;
+    let leaf = chain.first().and_then(|leaf| X509Certificate::from_der(leaf).ok());
+    let Some((_, leaf)) = leaf else {
+        return Err("does not begin with an X.509 certificate".to_owned());
+    };
+    let validity = leaf.validity();
+    let facts = Facts {
+        subject: leaf.subject().to_string(),
+        not_before: timestamp(validity.not_before),
+        not_after: timestamp(validity.not_after),
+    };
+    Ok((chain, facts))
 }
 
 /// The certificates of a PEM file, in their order.
@@ -94,14 +115,19 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     }
 }
 
-fn private_key(path: &Path) -> Result<(PrivateKeyDer<'static>, bool), String> {
+/// The key of a PEM file, and whether everybody may read it.
+///
+/// # Errors
+/// The problem, to be said of the file. It quotes nothing of it.
+pub fn private_key(path: &Path) -> Result<(Arc<dyn SigningKey>, bool), String> {
     let (text, is_open) = read(path)?;
-    match PrivateKeyDer::from_pem_slice(&text) {
-        Ok(key) => Ok((key, is_open)),
-        Err(pem::Error::NoItemsFound) => Err("holds no unencrypted private key in PEM form".to_owned()),
-        // The cause might quote a line of the key.
-        Err(_) => Err("is broken: what it holds between the PEM lines is not base64 to its end".to_owned()),
-    }
+    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => "holds no unencrypted private key in PEM form".to_owned(),
+        _ => "is broken: what it holds between the PEM lines is not base64 to its end".to_owned(),
+    })?;
+    let key = provider().key_provider.load_private_key(key);
+    let key = key.map_err(|_| "holds a key of a kind that TLS here does not know; use ECDSA P-256".to_owned())?;
+    Ok((key, is_open))
 }
 
 /// The content of a file, and whether everybody may read it.

@@ -14,6 +14,7 @@ use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -47,7 +48,7 @@ impl Tls {
     /// A file is missing, holds something else, or the two do not fit.
     pub fn open(files: &TlsFiles) -> Result<Self, Mistake> {
         let identity = Identity::load(files)?;
-        log(&identity);
+        log(&identity, files);
         let current = Arc::new(Current(ArcSwap::from(identity.key)));
         let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| files.certificate_mistake(format!("cannot be used: {error}")))?;
@@ -62,7 +63,7 @@ impl Tls {
     /// As [`Tls::open`]; then the old certificate stays.
     pub fn reload(&self) -> Result<(), Mistake> {
         let identity = Identity::load(&self.files)?;
-        log(&identity);
+        log(&identity, &self.files);
         self.current.0.store(identity.key);
         Ok(())
     }
@@ -84,6 +85,30 @@ pub fn prove(files: &TlsFiles) -> Result<(), Mistake> {
     Identity::load(files).map(drop)
 }
 
+/// Proves the file of the certificate alone.
+///
+/// # Errors
+/// The problem, to be said of the file.
+pub fn prove_certificate(path: &Path) -> Result<(), String> {
+    identity::chain(path).map(drop)
+}
+
+/// Proves the file of the key alone.
+///
+/// # Errors
+/// The problem, to be said of the file.
+pub fn prove_key(path: &Path) -> Result<(), String> {
+    identity::private_key(path).map(drop)
+}
+
+/// What is legal about the files and still wants to be looked at.
+///
+/// # Errors
+/// As [`Tls::open`].
+pub fn warnings(files: &TlsFiles) -> Result<Vec<Mistake>, Mistake> {
+    Ok(Identity::load(files)?.warnings(files, system_time()))
+}
+
 /// Makes aws-lc-rs the cryptography of every TLS connection of this process. The drivers bring ring as well, and rustls
 /// does not choose between two.
 pub fn install_provider() {
@@ -95,14 +120,14 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn log(identity: &Identity) {
+fn log(identity: &Identity, files: &TlsFiles) {
     tracing::info!(
         subject = identity.subject,
         notBefore = %identity.not_before,
         notAfter = %identity.not_after,
         "the TLS certificate is in use"
     );
-    for warning in identity.warnings(system_time()) {
-        tracing::warn!(subject = identity.subject, notAfter = %identity.not_after, warning, "about the TLS certificate");
+    for warning in identity.warnings(files, system_time()) {
+        tracing::warn!(subject = identity.subject, notAfter = %identity.not_after, %warning, "about the TLS certificate");
     }
 }

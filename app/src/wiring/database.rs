@@ -2,7 +2,7 @@
 
 use super::{StartError, file_error, make_folder};
 use crate::config::DatabaseUrl;
-use agentidp_adapters::sql::{self, SqlStore};
+use agentidp_adapters::sql::{self, Options, SqlStore};
 use secrecy::ExposeSecret;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,21 +20,31 @@ pub async fn open_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> 
     if let DatabaseUrl::Sqlite(path) = url {
         make_private(path)?;
     }
-    let text = url.connection_string();
-    Ok(Arc::new(sql::connect(text.expose_secret(), &sql::Options::default()).await?))
+    let options = match url {
+        DatabaseUrl::Sqlite(_) => Options::default(),
+        DatabaseUrl::Postgres { connections, .. } => Options { connections: *connections, ..Options::default() },
+    };
+    Ok(Arc::new(sql::connect(url.connection_string().expose_secret(), &options).await?))
 }
 
 /// Opens the database of a server, whose schema must be current.
 ///
 /// # Errors
-/// As [`open_store`], or the schema is older.
+/// As [`open_store`], or the schema is older, or so much newer that it lacks what this program needs.
 pub async fn open_current_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
     let store = open_store(url).await?;
     let pending = store.pending_migrations().await?;
     if !pending.is_empty() {
         return Err(StartError::OldSchema(pending.join(", ")));
     }
-    if matches!(url, DatabaseUrl::Postgres(_)) && store.owns_tables().await? {
+    let unknown = store.unknown_migrations().await?;
+    if unknown.iter().any(|name| sql::contracts(name)) {
+        return Err(StartError::NewSchema(unknown.join(", ")));
+    }
+    if !unknown.is_empty() {
+        tracing::warn!(migrations = unknown.join(", "), "the database schema is newer than this program");
+    }
+    if matches!(url, DatabaseUrl::Postgres { .. }) && store.owns_tables().await? {
         tracing::warn!(
             "the server's database role owns the tables and could change the audit log; give it a role of its own"
         );

@@ -27,7 +27,9 @@ pub fn master_keys(config: &Config, make: bool) -> Result<MasterKeys, StartError
             if make && !path.exists() {
                 make_key_file(path)?;
             }
-            let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                bad_key_file(path, format!("cannot be read: {error}; set MASTER_KEY to the key of the servers"))
+            })?;
             must_be_private(path)?;
             let key: crate::config::MasterKey = text.parse().map_err(|problem| bad_key_file(path, problem))?;
             MasterKey::from_bytes(key.expose())?

@@ -56,6 +56,8 @@ pub enum StartError {
     Database(#[from] StoreError),
     #[error("the database schema is older than this program; run `agentidp migrate` (pending: {0})")]
     OldSchema(String),
+    #[error("the database schema is too new for this program; run a newer release (unknown: {0})")]
+    NewSchema(String),
     #[error("the policy cannot be used: {0}")]
     Policy(#[from] LoadError),
     #[error("the policy cannot be used: {0}")]
@@ -245,8 +247,7 @@ pub fn bootstrap_service(
     store: &Arc<SqlStore>,
     keys: &MasterKeys,
 ) -> Result<BootstrapService, StartError> {
-    let stores = secret_stores(&config.secrets, keys)?;
-    let custody = secrets::custody(&stores, Arc::clone(store) as _, None, ambient());
+    let custody = secrets::custody(&secret_stores(&config.secrets, keys)?, Arc::clone(store) as _, None, ambient());
     Ok(BootstrapService { store: Arc::clone(store) as _, custody, ambient: ambient() })
 }
 

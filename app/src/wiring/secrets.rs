@@ -40,14 +40,14 @@ impl Stores {
         self.vault.clone().map(|vault| vault as _)
     }
 
-    /// Everything that may keep secrets.
+    /// Everything that may keep older secrets.
     fn all(&self) -> Vec<Arc<dyn SecretStore>> {
-        let vault = self.vault.clone().map(|vault| vault as _);
-        std::iter::once(Arc::clone(&self.digest) as _).chain(vault).collect()
+        let digest = std::iter::once(Arc::clone(&self.digest) as _);
+        digest.chain(self.vault.iter().map(|vault| Arc::clone(vault) as _)).collect()
     }
 }
 
-/// Custody of secrets in these stores, told of in the log and, if there are any, in the metrics.
+/// Custody of secrets in these stores, told of in the log and in the metrics.
 pub fn custody(
     stores: &Stores,
     records: Arc<dyn CustodyStore>,

@@ -1,4 +1,4 @@
-//! Clients that stay silent in the middle: each is sent away in time, and others do not notice.
+//! Clients that stay silent in the middle or go: each is sent away in time, and others do not notice.
 
 use crate::support::{Database, TestApp};
 use std::time::{Duration, Instant};
@@ -60,4 +60,35 @@ async fn requests_in_a_row_are_answered_in_a_row() {
     let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, ["200", "404", "200"], "{answers}");
     assert!(took < Duration::from_secs(5), "closed when asked to, not by the deadline: {took:?}");
+}
+
+/// The answer takes a while; whoever goes before it comes is logged, counted and limited as if he waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_wait_for_the_answer_is_counted() {
+    const TIMES: usize = 20;
+    let app = TestApp::start_with(Database::Sqlite, &[("AUTH_FAILURES_PER_MINUTE", "5")]).await;
+    let body = "grant_type=client_credentials&client_id=nobody&client_secret=nothing";
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let line = "POST /api/v1/token HTTP/1.1";
+    let request = format!("{line}\r\nHost: a\r\n{form}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    for _ in 0..TIMES {
+        let mut socket = TcpStream::connect(app.url.strip_prefix("http://").unwrap()).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        // The end of the stream, and no reset.
+        socket.shutdown().await.unwrap();
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    while token_requests(&app).await < TIMES {
+        assert!(Instant::now() < end, "only {} were counted", token_requests(&app).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(app.raw(line, &[form], body).await.failure(), "429 rate_limit_exceeded");
+}
+
+/// How many requests for tokens `/metrics` tells.
+async fn token_requests(app: &TestApp) -> usize {
+    let text = app.call("GET", "/metrics").send().await.text;
+    let series = text.lines().filter(|line| line.starts_with("agentidp_http_requests_total{"));
+    let counts = series.filter(|line| line.contains("path=\"/api/v1/token\""));
+    counts.map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
 }

@@ -12,7 +12,7 @@ pub const MASTER_KEY: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 pub const OTHER_MASTER_KEY: &str = "YWJjZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXoxMjM0NTY=";
 pub const BINARY: &str = env!("CARGO_BIN_EXE_agentidp");
 /// A test machine may be busy.
-const DEADLINE: Duration = Duration::from_secs(40);
+pub const DEADLINE: Duration = Duration::from_secs(40);
 
 /// A folder with settings, in which commands run.
 pub struct Place {

@@ -45,3 +45,11 @@ fn of_the_file() {
     place.write("agentidp.toml", &lines.collect::<String>());
     COMMANDS.iter().for_each(|command| told(&place, command));
 }
+
+#[test]
+fn of_not_setting_the_master_key() {
+    let words = ["the master key in `data/master.key` cannot be read", "set MASTER_KEY to the key of the servers"];
+    for command in [&["bootstrap"] as &[&str], &["keys", "rotate"]] {
+        Place::bare().run(command).failed(2, &words);
+    }
+}

@@ -46,6 +46,7 @@ fn migrate_and_bootstrap_make_a_server() {
     let ended = server.terminate();
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
     Place::bare().run(&["healthcheck", "--url", &url]).failed(1, &["agentidp: no server at 127.0.0.1:"]);
+    Place::bare().run(&["healthcheck", "--url", "ftp://127.0.0.1"]).failed(2, &["must begin with `http:` or `https:`"]);
 }
 
 #[test]

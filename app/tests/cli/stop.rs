@@ -1,6 +1,6 @@
 //! SIGTERM: nothing new is taken, and what was begun is finished, half-read requests included.
 
-use crate::harness::Running;
+use crate::harness::{Place, Running};
 use crate::serve::prepared;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -78,4 +78,16 @@ fn silence_does_not_hold_it_up() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
     drop(silent);
+}
+
+/// Scripts stop a server as soon as they know that it serves, and renew certificates when they please.
+#[test]
+fn who_reads_that_it_serves_may_signal_at_once() {
+    let place = Place::bare();
+    for _ in 0..5 {
+        let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
+        running.line();
+        running.hang_up();
+        assert_eq!(running.terminate().code, 0);
+    }
 }

@@ -113,9 +113,18 @@ fn what_is_legal_and_wants_to_be_looked_at_is_warned_of() {
     std::fs::set_permissions(place.path("key.pem"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let mut running = place.start(&DEV);
     running.line();
-    running.logs("the certificate has expired", 1);
-    running.logs("everybody on this machine can read the key", 1);
+    running.logs("cert.pem` has expired", 1);
+    running.logs("key.pem` can be read by everybody on this machine", 1);
     assert_eq!(running.terminate().code, 0);
+    let checked = place.done(&["config", "check", "--profile", "dev"]);
+    assert_eq!(checked.stdout, "the configuration is good\n");
+    for words in ["warning: TLS_CERT_FILE: ", "has expired", "warning: TLS_KEY_FILE: ", "can be read by everybody"] {
+        assert!(checked.stderr.contains(words), "{checked:?}");
+    }
+    let told = place.done(&["config", "check", "--profile", "dev", "--json"]).json();
+    let names: Vec<_> = told["warnings"].as_array().unwrap().iter().map(|warning| &warning["name"]).collect();
+    assert_eq!(names, ["TLS_CERT_FILE", "TLS_KEY_FILE"]);
+    assert_eq!(told["ok"], true);
 }
 
 #[test]

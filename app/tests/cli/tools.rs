@@ -7,7 +7,7 @@ use serde_json::json;
 fn a_good_configuration_is_good() {
     let place = Place::of_server();
     assert_eq!(place.done(&["config", "check"]).stdout, "the configuration is good\n");
-    assert_eq!(place.done(&["config", "check", "--json"]).json(), json!({"ok": true, "mistakes": []}));
+    assert_eq!(place.done(&["config", "check", "--json"]).json(), json!({"ok": true, "mistakes": [], "warnings": []}));
     Place::bare().done(&["config", "check", "--profile", "dev"]);
     let file = place.write("other.toml", "token_ttl_seconds = 120\n");
     place.done(&["config", "check", "--config", &file]);
