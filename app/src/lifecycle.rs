@@ -1,6 +1,7 @@
 //! A server's life: serve, work in the background, stop when told to.
 
 use crate::http::{self, gate::Gate};
+use crate::jobs;
 use crate::listeners::Listeners;
 use crate::telemetry::causes;
 use crate::tls::Tls;
@@ -8,22 +9,8 @@ use crate::wiring::{Background, Reload, System};
 use futures_util::FutureExt;
 use futures_util::future::OptionFuture;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
-
-/// What other processes changed is learnt this often.
-const REFRESH: Duration = Duration::from_secs(4);
-/// Whether the signing key is too old is asked this often.
-const ROTATION: Duration = Duration::from_secs(60 * 60);
-/// Counts of minutes that are over are written this often.
-const FLUSH: Duration = Duration::from_secs(10);
-/// Rows that have outlived their use are removed this often.
-const PURGE: Duration = Duration::from_secs(60 * 60);
 
 /// Serves until SIGTERM or SIGINT, reading policy and certificate anew at SIGHUP, then finishes what runs and writes
 /// what was only counted.
@@ -35,7 +22,7 @@ pub async fn run(listeners: Listeners, system: System) -> std::io::Result<()> {
     let background = system.background.clone();
     let Listeners { main, tls, metrics, .. } = listeners;
     let reloads = tokio::spawn(reload_on(signal(SignalKind::hangup())?, background.clone(), tls.clone()));
-    let (stopped, jobs) = start_jobs(&background);
+    let (stopped, jobs) = jobs::start(&background);
     let gate = Arc::new(Gate::new(system.state.trusted_proxies.clone()));
     let metrics = metrics.map(|metrics| {
         let endpoint = http::metrics_endpoint(Arc::clone(&system.state));
@@ -80,46 +67,6 @@ async fn reload_on(mut hangup: Signal, background: Background, tls: Option<Tls>)
             Ok(Reload::Unchanged) => tracing::info!("the policy has not changed"),
             Ok(Reload::Nothing) => tracing::info!("there is no policy to read anew: it is that of the program"),
             Err(error) => tracing::error!(cause = causes(&error), "the policy was not changed"),
-        }
-    }
-}
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-
-/// Starts what runs from time to time, each by itself, so that a long one holds up no other. Each ends, after the run
-/// that it is in, when the sender is dropped.
-fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>>) {
-    let (stopped, stop) = watch::channel(());
-    let job = |name: &'static str, period: Duration, work: fn(Background) -> Work| {
-        tokio::spawn(repeat(name, period, background.clone(), work, stop.clone()))
-    };
-    let jobs = vec![
-        job("refresh", REFRESH, |background| Box::pin(async move { Ok(background.refresh_legacy().await?) })),
-        job("keys", REFRESH, |background| Box::pin(async move { Ok(background.refresh_keys().await?) })),
-        job("rotation", ROTATION, |background| Box::pin(async move { Ok(background.rotate_keys().await?) })),
-        job("flush", FLUSH, |background| Box::pin(async move { Ok(background.audit.flush_counts(false).await?) })),
-        job("purge", PURGE, |background| Box::pin(async move { Ok(background.purge().await?) })),
-    ];
-    (stopped, jobs)
-}
-
-async fn repeat(
-    name: &'static str,
-    period: Duration,
-    background: Background,
-    work: fn(Background) -> Work,
-    mut stop: watch::Receiver<()>,
-) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stop.changed() => return,
-        }
-        if let Err(error) = work(background.clone()).await {
-            tracing::error!(job = name, cause = causes(error.as_ref()), "a background job failed, it runs again");
         }
     }
 }

@@ -21,10 +21,8 @@ impl Secrets {
             "vault" | "aws-secretsmanager" => Err(format!("this build does not have `{text}` yet; use `digest`")),
             _ => Err(format!("`{text}` is not a backend; use `digest`")),
         });
-        // Set, it would choose Vault; and a shared cache that is not used would let limits count per replica.
+        // Set, it would choose Vault.
         reader.unsupported("VAULT_ADDR", "the Vault backend");
-        reader.unsupported("REDIS_URL", "Redis");
-        reader.unsupported("REDIS_URL_FILE", "Redis");
         Self { backend: backend.unwrap_or(SecretsBackend::Digest) }
     }
 }

@@ -8,6 +8,7 @@ use super::state::AppState;
 use crate::telemetry::causes;
 use crate::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
+use agentidp_core::services::health::Probe;
 use bytes::Bytes;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use poem::web::Data;
@@ -127,41 +128,42 @@ fn live() -> Response {
 /// What is known of the dependencies is asked anew, so that each scrape tells the present.
 #[handler]
 async fn metrics_text(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
-    let database = state.health.database().await.result.is_ok();
-    // Cache, secrets and policy live in this process.
-    for (dependency, up) in [("database", database), ("cache", true), ("secrets", true), ("policy", true)] {
+    let (database, cache) = tokio::join!(state.health.database(), state.health.cache());
+    // Secrets and policy live in this process.
+    let up = [("database", database.is_up()), ("cache", cache.is_up()), ("secrets", true), ("policy", true)];
+    for (dependency, up) in up {
         state.metrics.dependency(dependency, up);
     }
+    state.metrics.policy(state.policy.hash());
     let text = state.metrics.text().map_err(Failure::unavailable)?;
     Ok(Response::builder().header(CONTENT_TYPE, METRICS_TYPE).body(text))
 }
 
 #[handler]
 async fn ready(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
+    state.freshness.check().map_err(Failure::unavailable)?;
     match state.health.database().await.result {
         Ok(()) => Ok(json_text(r#"{"status":"ok"}"#)),
         Err(cause) => Err(Failure::unavailable(cause)),
     }
 }
 
+/// Without the database nothing is served; without the cache everything is, with limits of each process.
 #[handler]
 async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
-    let probe = state.health.database().await;
-    let latency = u64::try_from(probe.latency.as_millis()).unwrap_or(u64::MAX);
-    let up = probe.result.is_ok();
-    if let Err(error) = &probe.result {
-        tracing::warn!(cause = causes(error), "the database does not answer");
+    let (database, cache) = tokio::join!(state.health.database(), state.health.cache());
+    if let Err(error) = &database.result {
+        tracing::warn!(cause = causes(error.as_ref()), "the database does not answer");
     }
-    let service = |up: bool, latency: u64| json!({"status": if up { "up" } else { "down" }, "latencyMs": latency});
-    // Cache, secrets and policy of the embedded default live in this process: they are up while it answers.
+    // Secrets and policy of the embedded default live in this process: they are up while it answers.
     let mut body = json!({
-        "status": if up { "ok" } else { "degraded" },
+        "status": if database.is_up() && cache.is_up() { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptimeSeconds": state.documents.started.elapsed().as_secs(),
         "services": {
-            "database": service(up, latency),
-            "cache": service(true, 0),
-            "secrets": service(true, 0),
+            "database": service(&database),
+            "cache": service(&cache),
+            "secrets": {"status": "up", "latencyMs": 0},
             "policy": {"status": "up", "latencyMs": 0, "hash": state.policy.hash()},
         },
     });
@@ -169,6 +171,11 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
         let warning = "an untrusted peer sends X-Forwarded-For; is a proxy missing in TRUSTED_PROXIES?";
         members.insert("warnings".to_owned(), json!([warning]));
     }
-    let status = if up { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
+    let status = if database.is_up() { http::StatusCode::OK } else { http::StatusCode::SERVICE_UNAVAILABLE };
     json_text(body.to_string()).with_status(status).into_response()
+}
+
+fn service(probe: &Probe) -> Value {
+    let latency = u64::try_from(probe.latency.as_millis()).unwrap_or(u64::MAX);
+    json!({"status": if probe.is_up() { "up" } else { "down" }, "latencyMs": latency})
 }

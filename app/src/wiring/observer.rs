@@ -2,6 +2,7 @@
 
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::metered::{Ending, Observer};
+use agentidp_adapters::redis;
 use agentidp_adapters::sql::BatchObserver;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,5 +29,11 @@ impl Observer for Counting {
 impl BatchObserver for Counting {
     fn batch(&self, records: usize, took: Duration, waiting: usize) {
         self.0.audit_batch(records, took, waiting);
+    }
+}
+
+impl redis::Observer for Counting {
+    fn ran(&self, command: &'static str, took: Duration, answered: bool) {
+        self.0.command(command, took, answered);
     }
 }

@@ -31,6 +31,7 @@ mod negative_json;
 mod negative_limits;
 mod negative_paths;
 mod openapi_live;
+mod outdated;
 mod slow_clients;
 mod support;
 mod tls;

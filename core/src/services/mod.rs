@@ -9,6 +9,7 @@ pub mod clients;
 pub mod credentials;
 pub mod exchange;
 pub mod explain;
+pub mod freshness;
 pub mod health;
 pub mod import;
 pub mod keys;
