@@ -4,6 +4,7 @@
 pub mod commands;
 pub mod config;
 pub mod http;
+pub mod jobs;
 pub mod lifecycle;
 pub mod listeners;
 pub mod telemetry;

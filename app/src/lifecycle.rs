@@ -1,33 +1,15 @@
 //! A server's life: serve, work in the background, stop when told to.
 
 use crate::http::{self, gate::Gate};
+use crate::jobs;
 use crate::listeners::Listeners;
 use crate::telemetry::causes;
 use crate::tls::Tls;
 use crate::wiring::{Background, Reload, System};
 use futures_util::FutureExt;
 use futures_util::future::OptionFuture;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
-
-/// What other processes changed is learnt this often.
-const REFRESH: Duration = Duration::from_secs(4);
-/// Whether the signing key is too old is asked this often.
-const ROTATION: Duration = Duration::from_secs(60 * 60);
-/// Counts of minutes that are over are written this often.
-const FLUSH: Duration = Duration::from_secs(10);
-/// What is pending outside the database is looked at this often.
-const RECONCILIATION: Duration = Duration::from_secs(30);
-/// Rows that have outlived their use are removed this often.
-const PURGE: Duration = Duration::from_secs(60 * 60);
-/// What failed is tried again after this long, if it is not its turn before.
-const RETRY: Duration = Duration::from_secs(60);
 
 /// The signals that a server acts on. Until they are caught, each ends the process at once.
 pub struct Signals {
@@ -58,7 +40,7 @@ pub async fn run(signals: Signals, listeners: Listeners, system: System) {
     let background = system.background.clone();
     let Listeners { main, tls, metrics, .. } = listeners;
     let reloads = tokio::spawn(reload_on(hangup, background.clone(), tls.clone()));
-    let (stopped, jobs) = start_jobs(&background);
+    let (stopped, jobs) = jobs::start(&background);
     let gate = Arc::new(Gate::new(system.state.trusted_proxies.clone()));
     let metrics = metrics.map(|metrics| {
         let endpoint = http::metrics_endpoint(Arc::clone(&system.state));
@@ -104,75 +86,5 @@ async fn reload_on(mut hangup: Signal, background: Background, tls: Option<Tls>)
             Ok(Reload::Nothing) => tracing::info!("there is no policy to read anew: it is that of the program"),
             Err(error) => tracing::error!(cause = causes(&error), "the policy was not changed"),
         }
-    }
-}
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Work = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-
-/// Starts what runs from time to time, each by itself, so that a long one holds up no other. Each ends, after the run
-/// that it is in, when the sender is dropped.
-fn start_jobs(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>>) {
-    let (stopped, stop) = watch::channel(());
-    let job = |name: &'static str, period: Duration, work: fn(Background) -> Work| {
-        let background = background.clone();
-        tokio::spawn(repeat(name, (period, RETRY), move || work(background.clone()), stop.clone()))
-    };
-    let jobs = vec![
-        job("refresh", REFRESH, |background| Box::pin(async move { Ok(background.refresh_legacy().await?) })),
-        job("keys", REFRESH, |background| Box::pin(async move { Ok(background.refresh_keys().await?) })),
-        job("custody", REFRESH, |background| Box::pin(async move { Ok(background.watch_secrets().await?) })),
-        job("rotation", ROTATION, |background| Box::pin(async move { Ok(background.rotate_keys().await?) })),
-        job("flush", FLUSH, |background| Box::pin(async move { Ok(background.audit.flush_counts(false).await?) })),
-        job("secrets", RECONCILIATION, |background| Box::pin(async move { Ok(background.reconcile_secrets().await?) })),
-        job("purge", PURGE, |background| Box::pin(async move { Ok(background.purge().await?) })),
-    ];
-    (stopped, jobs)
-}
-
-/// Does the work now and after every period; after a failure sooner, if the second time is shorter.
-async fn repeat(
-    name: &'static str,
-    (period, retry): (Duration, Duration),
-    work: impl Fn() -> Work,
-    mut stop: watch::Receiver<()>,
-) {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stop.changed() => return,
-        }
-        if let Err(error) = work().await {
-            tracing::error!(job = name, cause = causes(error.as_ref()), "a background job failed, it runs again");
-            ticks.reset_after(period.min(retry));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::sync::mpsc;
-
-    #[tokio::test]
-    async fn what_failed_does_not_wait_for_its_next_turn() {
-        let (stopped, stop) = watch::channel(());
-        let (ran, mut runs) = mpsc::unbounded_channel();
-        let work = move || -> Work {
-            let ran = ran.clone();
-            Box::pin(async move {
-                ran.send(())?;
-                Err("the database is away".into())
-            })
-        };
-        let hour = Duration::from_secs(60 * 60);
-        let job = tokio::spawn(repeat("test", (hour, Duration::from_millis(1)), work, stop));
-        for _ in 0..3 {
-            tokio::time::timeout(Duration::from_secs(60), runs.recv()).await.unwrap().unwrap();
-        }
-        drop(stopped);
-        job.await.unwrap();
     }
 }

@@ -114,6 +114,7 @@ async fn the_checks_of_a_good_biscuit_run_once() {
             verifier: world.ring.clone(),
             biscuits: Arc::new(Once(world.biscuits.clone())),
             clock: world.clock.clone(),
+            freshness: world.freshness.clone(),
         }),
         policy: world.access.policy.clone(),
         audit: world.audit.clone(),
@@ -183,6 +184,7 @@ async fn checks_without_an_end_are_no_answer() {
         verifier: world.ring.clone(),
         biscuits: Arc::new(Endless(world.biscuits.clone())),
         clock: world.clock.clone(),
+        freshness: world.freshness.clone(),
     });
     let access = AccessService {
         agents: world.store.clone(),

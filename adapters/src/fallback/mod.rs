@@ -13,6 +13,7 @@ pub struct FallbackLimiter {
     pub own: Arc<dyn RateLimiter>,
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl RateLimiter for FallbackLimiter {
     async fn take(&self, bucket: &str, limit: PerMinute) -> Result<RateDecision, LimitError> {

@@ -1,7 +1,7 @@
 //! `agentidp keys list|rotate|revoke`: which keys sign JWTs and Biscuits.
 
 use super::{CommandError, output, tool_config};
-use crate::config::Source;
+use crate::config::{Config, Source};
 use crate::wiring::{self, StartError};
 use agentidp_core::domain::key::{KeyState, KeyUse, StoredKey};
 use agentidp_core::services::keys::{KeyService, list};
@@ -69,12 +69,11 @@ impl KeysCommand {
 }
 
 /// The use-cases over the server's data, under its own master key.
-async fn service(source: &Source) -> Result<KeyService, CommandError> {
-    let config = tool_config(source)?;
-    let keys = wiring::master_keys(&config, false)?;
+async fn service(config: &Config) -> Result<KeyService, CommandError> {
+    let keys = wiring::master_keys(config, false)?;
     let store = wiring::open_current_store(&config.database.url).await?;
     wiring::must_fit(&store, &keys).await?;
-    Ok(wiring::key_service(&config, &store, &keys, wiring::ambient()))
+    Ok(wiring::key_service(config, &store, &keys, wiring::ambient()))
 }
 
 fn to_json(key: &StoredKey, state: KeyState) -> Value {
@@ -111,9 +110,11 @@ impl List {
 
 impl Rotate {
     async fn run(self, source: &Source) -> Result<(), CommandError> {
-        let service = service(source).await?;
+        let config = tool_config(source)?;
+        let service = service(&config).await?;
         for usage in KeyUse::ALL.iter().copied().filter(|usage| self.usage.is_none_or(|wanted| wanted == *usage)) {
             let key = service.rotate(usage).await.map_err(CommandError::failed)?;
+            wiring::tell_of_keys(&config).await;
             let state = if key.active_from > key.created_at { KeyState::Published } else { KeyState::Signs };
             if self.json { output::json(&to_json(&key, state)) } else { output::line(&to_text(&key, state)) }?;
         }
@@ -123,7 +124,9 @@ impl Rotate {
 
 impl Revoke {
     async fn run(self, source: &Source) -> Result<(), CommandError> {
-        let done = service(source).await?.revoke(&self.kid).await.map_err(CommandError::failed)?;
+        let config = tool_config(source)?;
+        let done = service(&config).await?.revoke(&self.kid).await.map_err(CommandError::failed)?;
+        wiring::tell_of_keys(&config).await;
         let replacement = done.replacement.map(|key| key.kid);
         if self.json {
             output::json(&json!({ "kid": self.kid, "revokedAt": done.at.to_string(), "replacedBy": replacement }))

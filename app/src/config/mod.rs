@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod policy;
 mod reader;
+mod redis;
 mod secrets;
 mod server;
 mod source;
@@ -31,6 +32,7 @@ pub use keys::{Keys, MasterKey, MasterKeySource};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use policy::{Policy, PolicyEngineKind};
+pub use redis::Redis;
 pub use secrets::{Secrets, SecretsBackend};
 pub use server::{Issuer, Server, base_url};
 pub use source::Source;
@@ -69,6 +71,8 @@ pub struct Config {
     pub keys: Keys,
     pub tokens: Tokens,
     pub limits: Limits,
+    /// None: limits are those of this process.
+    pub redis: Option<Redis>,
     pub audit: Audit,
     pub log: Log,
 }
@@ -96,8 +100,9 @@ impl Config {
         let keys = Keys::read(profile, database.as_ref(), reader);
         let tokens = Tokens::read(reader);
         let limits = Limits::read(reader);
+        let redis = Redis::read(reader);
         let audit = Audit::read(reader);
         let log = Log::read(reader);
-        Some(Self { server: server?, database: database?, secrets, policy, keys, tokens, limits, audit, log })
+        Some(Self { server: server?, database: database?, secrets, policy, keys, tokens, limits, redis, audit, log })
     }
 }

@@ -92,13 +92,6 @@ impl<'a> Reader<'a> {
         self.keep(name, parse(secret.expose_secret()))
     }
 
-    /// A variable of the product that this build cannot honour: better refused than ignored.
-    pub(super) fn unsupported(&mut self, name: &str, feature: &str) {
-        if self.text(name).is_some() {
-            self.mistake(name, format!("this build does not have {feature} yet; unset it"));
-        }
-    }
-
     pub(super) fn mistake(&mut self, name: &str, problem: impl Into<String>) {
         self.mistakes.push(Mistake { name: name.to_owned(), problem: problem.into() });
     }

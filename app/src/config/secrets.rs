@@ -33,9 +33,6 @@ impl Secrets {
             "aws-secretsmanager" => Err(format!("this program was built without `{text}` (cargo feature `aws`)")),
             _ => Err(format!("`{text}` is not a backend; use `digest`, `vault` or `aws-secretsmanager`")),
         });
-        // A shared cache that is not used would let limits count per replica.
-        reader.unsupported("REDIS_URL", "Redis");
-        reader.unsupported("REDIS_URL_FILE", "Redis");
         let vault = Vault::read(reader);
         if backend == Some(SecretsBackend::Vault) && reader.text("VAULT_ADDR").is_none() {
             reader.mistake("VAULT_ADDR", "is required with SECRETS_BACKEND=vault");

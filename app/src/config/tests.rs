@@ -3,6 +3,7 @@
 use super::reader::Reader;
 use super::*;
 use agentidp_core::domain::key::SigningAlgorithm;
+use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -245,11 +246,8 @@ fn connections_to_postgres_are_bounded() {
 }
 
 #[test]
-fn backends_that_are_not_built_are_refused_by_name() {
-    assert_mistake(&[("SECRETS_BACKEND", "aws-secretsmanager")], "SECRETS_BACKEND", "does not have");
+fn unknown_backends_are_refused_by_name() {
     assert_mistake(&[("SECRETS_BACKEND", "disk")], "SECRETS_BACKEND", "is not a backend");
-    assert_mistake(&[("REDIS_URL", "redis://redis")], "REDIS_URL", "does not have");
-    assert_mistake(&[("REDIS_URL_FILE", "/redis")], "REDIS_URL_FILE", "does not have");
 }
 
 #[test]
@@ -412,6 +410,7 @@ fn debug_shows_no_secret() {
         ("MASTER_KEY_PREVIOUS", OTHER_KEY),
         ("DATABASE_URL", "postgres://app:sesame@db/a"),
         ("MIGRATION_DATABASE_URL", "postgres://owner:sesame@db/a"),
+        ("REDIS_URL", "redis://:sesame@redis/0"),
     ];
     let source = source(&secrets).with_toml("agentidp.toml", "issuer = 'https://id.example.com'");
     let config = Config::load(&Profile::Serve, &source).unwrap();
@@ -451,4 +450,44 @@ fn the_documented_example_is_a_configuration() {
     let source = source(&[("MASTER_KEY", KEY)]).with_toml("agentidp.toml", example);
     let config = Config::load(&Profile::Serve, &source).unwrap();
     assert!(matches!(config.server.issuer, Issuer::Fixed(_)));
+}
+
+#[test]
+fn redis_is_named_by_a_url() {
+    for url in ["redis://redis", "redis://:pa%40ss@redis:6380/3", "rediss://user:pass@[2001:db8::1]/"] {
+        let redis = serve(&[("REDIS_URL", url)]).unwrap().redis.unwrap();
+        assert_eq!((redis.url.expose_secret(), redis.authorities), (url, None));
+    }
+    assert!(serve(&[]).unwrap().redis.is_none());
+    for (url, words) in [
+        ("http://redis", "must begin with `redis:`"),
+        ("redis", "is no URL"),
+        ("redis://", "names no host"),
+        ("redis://0.0.0.0", "names no host"),
+        ("redis://[::]", "names no host"),
+        ("redis://redis/cache", "number of a database"),
+        ("redis://redis/1?protocol=resp3", "must not have a query"),
+        ("rediss://redis#insecure", "must not have a query or a fragment"),
+        ("redis://:sesame word#@redis", "is no URL"),
+    ] {
+        assert_mistake(&[("REDIS_URL", url)], "REDIS_URL", words);
+        let found = mistakes(serve(&[("REDIS_URL", url)]));
+        assert!(!found[0].1.contains("sesame"), "{found:?}");
+    }
+    assert_mistake(&[("REDIS_URL_FILE", "/nowhere")], "REDIS_URL_FILE", "cannot be opened");
+}
+
+#[test]
+fn authorities_of_redis_are_for_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    std::fs::write(path("other.pem"), "a certificate\n").unwrap();
+    let (ca, other) = (path("ca.pem"), path("other.pem"));
+    let over_tls = ("REDIS_URL", "rediss://redis");
+    assert!(serve(&[over_tls, ("REDIS_CACERT", &ca)]).unwrap().redis.unwrap().authorities.is_some());
+    assert_mistake(&[over_tls, ("REDIS_CACERT", &other)], "REDIS_CACERT", "holds no certificates");
+    assert_mistake(&[over_tls, ("REDIS_CACERT", "/nowhere")], "REDIS_CACERT", "cannot be read");
+    assert_mistake(&[("REDIS_CACERT", &ca)], "REDIS_CACERT", "without REDIS_URL");
+    assert_mistake(&[("REDIS_URL", "redis://redis"), ("REDIS_CACERT", &ca)], "REDIS_CACERT", "without TLS");
 }

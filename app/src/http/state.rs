@@ -15,6 +15,7 @@ use agentidp_core::services::agents::AgentService;
 use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::clients::ClientService;
 use agentidp_core::services::credentials::CredentialService;
+use agentidp_core::services::freshness::Freshness;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::tokens::TokenService;
 use ipnet::IpNet;
@@ -28,6 +29,7 @@ pub struct AppState {
     pub credentials: CredentialService,
     pub tokens: TokenService,
     pub audit: Arc<AuditService>,
+    pub freshness: Arc<Freshness>,
     pub health: Arc<HealthService>,
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub limiter: Arc<dyn RateLimiter>,

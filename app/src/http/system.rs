@@ -127,44 +127,43 @@ fn live() -> Response {
 /// What is known of the dependencies is asked anew, so that each scrape tells the present.
 #[handler]
 async fn metrics_text(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
-    let database = state.health.database().await.result.is_ok();
+    let (database, cache) = tokio::join!(state.health.database(), state.health.cache());
     let secrets = state.health.secrets().up;
-    // Cache and policy live in this process.
-    for (dependency, up) in [("database", database), ("cache", true), ("secrets", secrets), ("policy", true)] {
+    // The policy lives in this process.
+    let up = [("database", database.is_up()), ("cache", cache.is_up()), ("secrets", secrets), ("policy", true)];
+    for (dependency, up) in up {
         state.metrics.dependency(dependency, up);
     }
+    state.metrics.policy(state.policy.hash());
     let text = state.metrics.text().map_err(Failure::unavailable)?;
     Ok(Response::builder().header(CONTENT_TYPE, METRICS_TYPE).body(text))
 }
 
 #[handler]
 async fn ready(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
+    state.freshness.check().map_err(Failure::unavailable)?;
     match state.health.database().await.result {
         Ok(()) => Ok(json_text(r#"{"status":"ok"}"#)),
         Err(cause) => Err(Failure::unavailable(cause)),
     }
 }
 
+/// Without the database nothing is served; without the cache everything is, with limits of each process.
 #[handler]
 async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
-    let probe = state.health.database().await;
-    let up = probe.result.is_ok();
-    if let Err(error) = &probe.result {
-        tracing::warn!(cause = causes(error), "the database does not answer");
+    let (database, cache) = tokio::join!(state.health.database(), state.health.cache());
+    if let Err(error) = &database.result {
+        tracing::warn!(cause = causes(error.as_ref()), "the database does not answer");
     }
-    let service = |up: bool, latency: Duration| {
-        let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        json!({"status": if up { "up" } else { "down" }, "latencyMs": millis})
-    };
     let secrets = state.health.secrets();
-    // Cache and policy of the embedded default live in this process: they are up while it answers.
+    // The policy lives in this process: it is up while it answers.
     let mut body = json!({
-        "status": if up && secrets.up { "ok" } else { "degraded" },
+        "status": if database.is_up() && cache.is_up() && secrets.up { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptimeSeconds": state.documents.started.elapsed().as_secs(),
         "services": {
-            "database": service(up, probe.latency),
-            "cache": service(true, Duration::ZERO),
+            "database": service(database.is_up(), database.latency),
+            "cache": service(cache.is_up(), cache.latency),
             "secrets": service(secrets.up, secrets.latency),
             "policy": {"status": "up", "latencyMs": 0, "hash": state.policy.hash()},
         },
@@ -173,7 +172,7 @@ async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
         let warning = "an untrusted peer sends X-Forwarded-For; is a proxy missing in TRUSTED_PROXIES?";
         members.insert("warnings".to_owned(), json!([warning]));
     }
-    health_answer(up, &body)
+    health_answer(database.is_up(), &body)
 }
 
 /// As every 503 it says when to ask again.
@@ -184,6 +183,11 @@ fn health_answer(up: bool, body: &Value) -> Response {
         response.headers_mut().insert(RETRY_AFTER, http::HeaderValue::from_static("1"));
     }
     response
+}
+
+fn service(up: bool, latency: Duration) -> Value {
+    let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+    json!({"status": if up { "up" } else { "down" }, "latencyMs": millis})
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 /// Records; a batch of the audit writer has 256 at most.
 const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
+/// Commands to Redis.
+const COMMANDS: [&str; 4] = ["evalsha", "ping", "publish", "subscribe"];
+
 /// The outcome of a request for a token that got one; else it is the OAuth error.
 pub const SUCCESS: &str = "success";
 
@@ -49,6 +52,11 @@ struct Operation {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Command {
+    command: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decision {
     decision: &'static str,
 }
@@ -56,6 +64,11 @@ struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Dependency {
     dependency: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyHash {
+    hash: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,12 +96,15 @@ pub struct Metrics {
     rate_limited: Counter,
     queries: Family<Operation, Histogram, Seconds>,
     query_errors: Family<Operation, Counter>,
+    commands: Family<Command, Histogram, Seconds>,
+    command_errors: Family<Command, Counter>,
     decisions: Family<Decision, Counter>,
     audit_failures: Counter,
     audit_waiting: Gauge,
     audit_batches: Histogram,
     audit_seconds: Histogram,
     dependencies: Family<Dependency, Gauge>,
+    policies: Family<PolicyHash, Gauge>,
     signing_key_age: Gauge,
     secret_writes_pending: Gauge,
     secret_destructions_pending: Gauge,
@@ -143,6 +159,18 @@ impl Default for Metrics {
                 "Questions that the database did not answer because it was away, or held what it cannot hold",
                 Family::default(),
             ),
+            commands: add(
+                r,
+                "redis_command_duration_seconds",
+                "Commands to Redis, those without an answer included",
+                Family::new_with_constructor(Seconds),
+            ),
+            command_errors: add(
+                r,
+                "redis_errors",
+                "Commands that Redis refused, or did not answer in time",
+                Family::default(),
+            ),
             decisions: add(
                 r,
                 "policy_decisions",
@@ -174,6 +202,7 @@ impl Default for Metrics {
                 Seconds.new_metric(),
             ),
             dependencies: add(r, "dependency_up", "Whether a dependency answers: 1 or 0", Family::default()),
+            policies: add(r, "policy_info", "The hash of the policy in force; always 1", Family::default()),
             signing_key_age: add(
                 r,
                 "signing_key_age_seconds",
@@ -225,6 +254,10 @@ impl Metrics {
         for decision in ["allow", "deny", "error"] {
             self.decisions.get_or_create(&Decision { decision }).inc_by(0);
         }
+        for command in COMMANDS {
+            drop(self.commands.get_or_create(&Command { command }));
+            self.command_errors.get_or_create(&Command { command }).inc_by(0);
+        }
     }
 
     /// A token was issued ([`SUCCESS`]) or not (the OAuth error).
@@ -259,6 +292,14 @@ impl Metrics {
         self.query_errors.get_or_create(&Operation { operation }).inc();
     }
 
+    /// A command to Redis has ended.
+    pub fn command(&self, command: &'static str, took: Duration, answered: bool) {
+        self.commands.get_or_create(&Command { command }).observe(took.as_secs_f64());
+        if !answered {
+            self.command_errors.get_or_create(&Command { command }).inc();
+        }
+    }
+
     /// Events could not be written.
     pub fn audit_failed(&self) {
         self.audit_failures.inc();
@@ -279,6 +320,12 @@ impl Metrics {
     /// A dependency answers, or does not.
     pub fn dependency(&self, dependency: &'static str, up: bool) {
         self.dependencies.get_or_create(&Dependency { dependency }).set(i64::from(up));
+    }
+
+    /// The policy with this hash is in force, and no other.
+    pub fn policy(&self, hash: String) {
+        self.policies.clear();
+        self.policies.get_or_create(&PolicyHash { hash }).set(1);
     }
 
     /// The key that signs is of this age.

@@ -5,12 +5,14 @@ use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::metered::Metered;
 use agentidp_adapters::sql::SqlStore;
 use agentidp_core::domain::key::{KeyState, KeyUse};
+use agentidp_core::ports::notices::Notices;
 use agentidp_core::ports::secrets::SecretError;
 use agentidp_core::ports::storage::{IdempotencyStore, KeyStore, StoreError, TokenStore};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::clients::LegacyPresence;
 use agentidp_core::services::custody::Custody;
+use agentidp_core::services::freshness::Freshness;
 use agentidp_core::services::health::HealthService;
 use agentidp_core::services::keys::{KeyService, KeyServiceError};
 use autometrics::autometrics;
@@ -25,6 +27,9 @@ pub struct Background {
     pub custody: Arc<Custody>,
     pub health: Arc<HealthService>,
     pub legacy: Arc<LegacyPresence>,
+    pub freshness: Arc<Freshness>,
+    /// Tells other servers of new keys, and hears of theirs; none: they read it themselves.
+    pub notices: Option<Arc<dyn Notices>>,
     pub policy: Policy,
     pub rings: Rings,
     pub signing_keys: Arc<KeyService>,
@@ -32,6 +37,30 @@ pub struct Background {
     pub key_rotation: Option<Duration>,
     pub metrics: Arc<Metrics>,
     pub ambient: Ambient,
+}
+
+impl Background {
+    /// Learns what other processes changed: signing keys, and whether legacy credentials are in use.
+    ///
+    /// # Errors
+    /// The database is away, or a new key does not open. That one is read all the same: what it is not is known.
+    pub async fn watch(&self) -> Result<(), StartError> {
+        let at = self.ambient.clock.now();
+        let keys = self.refresh_keys().await;
+        self.refresh_legacy().await?;
+        if !matches!(keys, Err(StartError::Database(_))) {
+            self.freshness.read(at);
+        }
+        keys
+    }
+
+    /// Tells the other servers that there is another key. If they do not hear it they read it within a second; the
+    /// log has why, from the connection.
+    async fn tell_of_keys(&self) {
+        if let Some(notices) = &self.notices {
+            let _ = notices.publish().await;
+        }
+    }
 }
 
 #[autometrics]
@@ -83,6 +112,7 @@ impl Background {
         for usage in KeyUse::ALL.iter().copied() {
             if let Some(key) = self.signing_keys.rotate_when_older(usage, period).await? {
                 tracing::info!(kid = key.kid, "the signing key is due to be replaced: a new one was made");
+                self.tell_of_keys().await;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ mod keys;
 mod machine;
 mod observer;
 mod policy;
+mod redis;
 mod secrets;
 
 pub use background::Background;
@@ -13,6 +14,7 @@ pub use database::{open_current_store, open_store};
 pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
+pub use redis::tell_of_keys;
 
 use crate::config::{Config, Mistake};
 use crate::http::floor::FailureFloor;
@@ -20,7 +22,6 @@ use crate::http::state::{AppState, Limits};
 use crate::http::system::Documents;
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::master_key::{MasterKeyError, MasterKeys};
-use agentidp_adapters::memory::{DEFAULT_CAPACITY, MemoryLimiter};
 use agentidp_adapters::metered::{Metered, MeteredPolicy, Observer};
 use agentidp_adapters::rego::LoadError;
 use agentidp_adapters::signing_keys::KeyError;
@@ -37,6 +38,7 @@ use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::bootstrap::BootstrapService;
 use agentidp_core::services::clients::{ClientService, LegacyPresence};
 use agentidp_core::services::credentials::CredentialService;
+use agentidp_core::services::freshness::Freshness;
 use agentidp_core::services::health::{HealthService, SecretsWatch};
 use agentidp_core::services::import::ImportService;
 use agentidp_core::services::keys::KeyServiceError;
@@ -81,6 +83,8 @@ pub enum StartError {
     KeyService(#[from] KeyServiceError),
     #[error("Vault cannot be used as it is configured: {0}")]
     Vault(#[from] VaultError),
+    #[error("Redis cannot be used: {0}")]
+    Redis(String),
     #[error("secrets cannot be verified: {0}")]
     Secrets(#[from] SecretError),
     #[error("`{path}`: {source}")]
@@ -132,11 +136,14 @@ pub async fn build(
     // First of all: autometrics is set up here, before it counts anything.
     let metrics = Arc::new(Metrics::default());
     must_fit(&store, keys).await?;
+    // From here on what is read counts as known.
+    let freshness = Arc::new(Freshness::new(Arc::clone(&ambient.clock)));
     let policy = Policy::load(config, store.as_ref(), &ambient).await?;
     let signing_keys = Arc::new(key_service(config, &store, keys, ambient.clone()));
     let rings = keys::key_rings(config, &store, keys, issuer, &signing_keys).await?;
     let counting = Arc::new(observer::Counting(Arc::clone(&metrics)));
     store.tell(Arc::clone(&counting) as _);
+    let redis = redis::open_redis(config, Arc::clone(&counting) as _).await?;
     let observer: Arc<dyn Observer> = counting;
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
@@ -152,6 +159,7 @@ pub async fn build(
         verifier: Arc::clone(&rings.jwt) as _,
         biscuits: Arc::clone(&rings.biscuits) as _,
         clock: Arc::clone(&ambient.clock),
+        freshness: Arc::clone(&freshness),
     });
     let access = Arc::new(AccessService {
         agents: Arc::clone(&store) as _,
@@ -164,6 +172,7 @@ pub async fn build(
     let health = Arc::new(HealthService {
         store: Arc::clone(&store) as _,
         secrets: SecretsWatch::new(stores.health(), secrets_up),
+        cache: redis.clone().map(|redis| redis as _),
         ambient: ambient.clone(),
     });
     let state = AppState {
@@ -174,6 +183,7 @@ pub async fn build(
             verifier: router,
             access: Arc::clone(&access),
             legacy: Arc::clone(&legacy),
+            freshness: Arc::clone(&freshness),
             ambient: ambient.clone(),
         },
         agents: AgentService {
@@ -201,9 +211,10 @@ pub async fn build(
         },
         access,
         audit: Arc::clone(&audit),
+        freshness: Arc::clone(&freshness),
         health: Arc::clone(&health),
         idempotency: Arc::clone(&store) as _,
-        limiter: Arc::new(MemoryLimiter::new(DEFAULT_CAPACITY, Arc::clone(&ambient.clock))),
+        limiter: redis::limiter(redis.as_ref(), Arc::clone(&ambient.clock)),
         policy: engine,
         verifier: Arc::clone(&rings.jwt) as _,
         biscuits: Arc::clone(&rings.biscuits) as _,
@@ -213,7 +224,7 @@ pub async fn build(
             introspections: config.limits.introspections,
             failures: config.limits.auth_failures,
         },
-        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?, stores.vault.is_some()),
+        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?, stores.are_far()),
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
@@ -222,12 +233,15 @@ pub async fn build(
         metrics: Arc::clone(&metrics),
     };
     let key_rotation = config.tokens.key_rotation;
+    let notices = redis.map(|redis| redis as _);
     let background = Background {
         store,
         audit,
         custody,
         health,
         legacy,
+        freshness,
+        notices,
         policy,
         rings,
         signing_keys,

@@ -3,6 +3,7 @@
 use crate::telemetry::causes;
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::metered::{Ending, Observer};
+use agentidp_adapters::redis;
 use agentidp_adapters::sql::BatchObserver;
 use agentidp_core::ports::custody::{CustodyError, CustodyObserver, Task, TaskKind};
 use std::sync::Arc;
@@ -81,4 +82,9 @@ impl CustodyObserver for Tasks {
 
 fn fields(task: &Task) -> (String, Option<String>, u32) {
     (task.agent_id.to_string(), task.credential_id.map(|id| id.to_string()), task.attempts)
+}
+impl redis::Observer for Counting {
+    fn ran(&self, command: &'static str, took: Duration, answered: bool) {
+        self.0.command(command, took, answered);
+    }
 }

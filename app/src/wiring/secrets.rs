@@ -55,6 +55,11 @@ impl Stores {
         if asked.is_empty() { None } else { Some(Arc::new(Together(asked))) }
     }
 
+    /// Whether verifying a secret may need another system.
+    pub fn are_far(&self) -> bool {
+        self.health().is_some()
+    }
+
     /// Everything that may keep older secrets.
     fn all(&self) -> Vec<Arc<dyn SecretStore>> {
         let digest = std::iter::once(Arc::clone(&self.digest) as _);

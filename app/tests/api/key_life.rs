@@ -2,7 +2,8 @@
 //!
 //! The servers live by a clock of the test's own, a hundred times as fast: lifetimes of tokens, the 305 seconds that a
 //! key is published ahead and the 300 that a key set may be kept all go by it. Between its steps of four seconds every
-//! server does what it does each four seconds, so that a slow machine slows the clock down and changes nothing else.
+//! server does what it does each second, so that it knows as little of the others as it may, and a slow machine slows
+//! the clock down and changes nothing else.
 
 use crate::support::{Database, TestApp, TestClock, TestDatabase, Verdict, Verifier};
 use agentidp_core::domain::key::KeyUse;

@@ -127,6 +127,9 @@ async fn another_algorithm_is_published_at_start_and_signs_later() {
     };
     assert_eq!(signed_by(&second.admin_token().await), "ES256");
     clock.advance(Duration::from_secs(305));
+    for app in [&first, &second] {
+        app.refresh_keys().await;
+    }
     let token = second.admin_token().await;
     assert_eq!((signed_by(&token), status(&first, &token).await), (json!("EdDSA"), 200));
     let events = first.audit("action=key.rotated").await;

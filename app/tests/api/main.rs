@@ -32,6 +32,7 @@ mod negative_json;
 mod negative_limits;
 mod negative_paths;
 mod openapi_live;
+mod outdated;
 #[path = "../../../adapters/tests/support/proxy.rs"]
 mod proxy;
 #[path = "../../../adapters/tests/support/relay.rs"]

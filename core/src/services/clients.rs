@@ -2,6 +2,7 @@
 
 use super::Ambient;
 use super::access::AccessService;
+use super::freshness::Freshness;
 use crate::domain::agent::{Agent, AgentStatus};
 use crate::domain::caller::{Caller, RequestContext, TokenType};
 use crate::domain::credential::{Backend, Credential, CredentialStatus, SecretRef};
@@ -23,6 +24,7 @@ pub struct ClientService {
     pub verifier: Arc<dyn SecretVerifier>,
     pub access: Arc<AccessService>,
     pub legacy: Arc<LegacyPresence>,
+    pub freshness: Arc<Freshness>,
     pub ambient: Ambient,
 }
 
@@ -78,6 +80,7 @@ impl ClientService {
         secret: &PresentedSecret,
         context: &RequestContext,
     ) -> Result<(Caller, Credential), ClientError> {
+        self.freshness.check()?;
         match self.find(client_id, secret).await? {
             Ok((agent, credential)) => Ok((self.caller(agent, &credential), credential)),
             Err(failure) => {

@@ -1,8 +1,11 @@
 //! Whether the dependencies answer.
 
 use super::Ambient;
+use crate::ports::Source;
+use crate::ports::cache::CacheHealth;
 use crate::ports::secrets::{SecretError, SecretHealth};
-use crate::ports::storage::{StoreError, StoreHealth};
+use crate::ports::storage::StoreHealth;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +13,8 @@ use std::time::Duration;
 pub struct HealthService {
     pub store: Arc<dyn StoreHealth>,
     pub secrets: SecretsWatch,
+    /// None: there is none beside this process.
+    pub cache: Option<Arc<dyn CacheHealth>>,
     pub ambient: Ambient,
 }
 
@@ -17,14 +22,33 @@ pub struct HealthService {
 #[derive(Debug)]
 pub struct Probe {
     pub latency: Duration,
-    pub result: Result<(), StoreError>,
+    pub result: Result<(), Source>,
+}
+
+impl Probe {
+    /// Whether it answered.
+    pub fn is_up(&self) -> bool {
+        self.result.is_ok()
+    }
 }
 
 impl HealthService {
     /// Asks the database.
     pub async fn database(&self) -> Probe {
+        self.probe(self.store.ping()).await
+    }
+
+    /// Asks the cache that replicas share; what lives in this process is up.
+    pub async fn cache(&self) -> Probe {
+        match &self.cache {
+            Some(cache) => self.probe(cache.ping()).await,
+            None => Probe { latency: Duration::ZERO, result: Ok(()) },
+        }
+    }
+
+    async fn probe<E: Into<Source>>(&self, question: impl Future<Output = Result<(), E>>) -> Probe {
         let start = self.ambient.clock.now();
-        let result = self.store.ping().await;
+        let result = question.await.map_err(Into::into);
         Probe { latency: self.ambient.clock.now().since(start), result }
     }
 

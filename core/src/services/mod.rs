@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod custody;
 pub mod exchange;
 pub mod explain;
+pub mod freshness;
 pub mod health;
 pub mod import;
 pub mod keys;

@@ -1,5 +1,6 @@
 //! A token that somebody presents: what it is, and whether it lives. Audience and visibility are judged by who asks.
 
+use super::freshness::Freshness;
 use crate::domain::agent::Agent;
 use crate::domain::caller::TokenType;
 use crate::domain::scope::ScopeSet;
@@ -16,6 +17,7 @@ pub struct PresentedTokens {
     pub verifier: Arc<dyn TokenVerifier>,
     pub biscuits: Arc<dyn BiscuitReader>,
     pub clock: Arc<dyn Clock>,
+    pub freshness: Arc<Freshness>,
 }
 
 /// What became of a presented text.
@@ -41,8 +43,9 @@ impl PresentedTokens {
     /// What `text` is now. A JWT has dots and a Biscuit has none.
     ///
     /// # Errors
-    /// The database is away.
+    /// The database is away, or was for so long that the keys in memory may be others by now.
     pub async fn look_at(&self, text: &str) -> Result<Presented, StoreError> {
+        self.freshness.check()?;
         let (claims, biscuit) = if text.contains('.') {
             (self.verifier.read(text), None)
         } else {

@@ -34,6 +34,7 @@ use agentidp_core::services::audit::AuditService;
 use agentidp_core::services::clients::LegacyPresence;
 use agentidp_core::services::credentials::new_secret;
 use agentidp_core::services::custody::Custody;
+use agentidp_core::services::freshness::Freshness;
 use agentidp_core::services::presented::PresentedTokens;
 use ambient::HandClock;
 use doubles::Told;
@@ -48,6 +49,10 @@ pub const ISSUER: &str = "https://idp.example";
 /// Everything that the services stand on.
 pub struct World {
     pub clock: Arc<HandClock>,
+    /// The clock that tells how old is what is known of others' changes. It goes by itself, so that a test may let a
+    /// token grow old without a thought of them.
+    pub watch: Arc<HandClock>,
+    pub freshness: Arc<Freshness>,
     pub ambient: Ambient,
     pub store: Arc<Faulty<SqlStore>>,
     pub secrets: Arc<Faulty<DigestSecrets>>,
@@ -129,11 +134,14 @@ impl World {
         let (keys, sealing) = ([key, root], [sealing]);
         let ring = Arc::new(KeyRing::open(&keys, &sealing, ISSUER, clock.clone()).unwrap());
         let biscuits = Arc::new(BiscuitRing::open(&keys, &sealing, ISSUER, clock.clone()).unwrap());
+        let watch = HandClock::at_start();
+        let freshness = Arc::new(Freshness::new(watch.clone()));
         let presented = Arc::new(PresentedTokens {
             tokens: store.clone(),
             verifier: ring.clone(),
             biscuits: biscuits.clone(),
             clock: clock.clone(),
+            freshness: freshness.clone(),
         });
         let audit = Arc::new(AuditService::new(store.clone(), ambient.clone(), retention));
         let access = Arc::new(AccessService {
@@ -146,6 +154,8 @@ impl World {
         });
         Self {
             clock,
+            watch,
+            freshness,
             ambient,
             store,
             secrets,

@@ -43,6 +43,7 @@ impl World {
             verifier: self.verifier.clone(),
             access: self.access.clone(),
             legacy: self.legacy.clone(),
+            freshness: self.freshness.clone(),
             ambient: self.ambient.clone(),
         }
     }

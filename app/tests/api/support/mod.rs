@@ -31,8 +31,10 @@ use agentidp_core::services::import::LegacyCredential;
 use agentidp_core::services::keys::KeyService;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Makes one test per database.
 #[macro_export]
@@ -79,6 +81,9 @@ pub struct TestApp {
     ambient: Ambient,
     stop: Option<oneshot::Sender<()>>,
     background: Option<wiring::Background>,
+    /// What the server does each second; by a clock of the test's own it is for the test to do.
+    watch: Option<JoinHandle<()>>,
+    by_hand: bool,
 }
 
 /// An agent with a credential.
@@ -115,11 +120,15 @@ impl TestApp {
 
     /// Starts over a database that is there already.
     pub async fn start_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
-        Self::start_by(wiring::ambient(), database, settings).await
+        Self::start_as(wiring::ambient(), false, database, settings).await
     }
 
     /// Starts by a clock of the test's own.
     pub async fn start_by(ambient: Ambient, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        Self::start_as(ambient, true, database, settings).await
+    }
+
+    async fn start_as(ambient: Ambient, by_hand: bool, database: TestDatabase, settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut app = Self {
             url: String::new(),
@@ -129,6 +138,8 @@ impl TestApp {
             ambient,
             stop: None,
             background: None,
+            watch: None,
+            by_hand,
         };
         app.serve().await;
         app
@@ -182,6 +193,15 @@ impl TestApp {
         tokio::spawn(agentidp::http::server::serve(listener, tls, endpoint, gate, async {
             let _ = stopped.await;
         }));
+        if !self.by_hand {
+            let background = system.background.clone();
+            self.watch = Some(tokio::spawn(async move {
+                loop {
+                    let _ = background.watch().await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }));
+        }
         self.background = Some(system.background);
         self.url = url;
         self.stop = Some(stop);
@@ -203,14 +223,16 @@ impl TestApp {
             ambient: self.ambient.clone(),
             stop: None,
             background: None,
+            watch: None,
+            by_hand: self.by_hand,
         };
         other.serve().await;
         other
     }
 
-    /// Runs the job that takes up signing keys, which a server does every 4 seconds.
+    /// Takes up signing keys and whatever else others changed, as a server does every second.
     pub async fn refresh_keys(&self) {
-        self.background().refresh_keys().await.unwrap();
+        self.background().watch().await.unwrap();
     }
 
     /// What works in the background of the server.
@@ -300,6 +322,9 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         drop(self.stop.take());
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
+        }
     }
 }
 
