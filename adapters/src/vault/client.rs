@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::Semaphore;
 use vaultrs::api::kv2::requests::{SetSecretMetadataRequest, SetSecretRequestOptions};
@@ -145,7 +146,12 @@ impl Client {
     {
         let session = self.sessions.get().await?;
         match question(Arc::clone(&session)).await.map_err(VaultError::from) {
-            Err(VaultError::Refused) => Ok(question(self.sessions.replace(Some(&session)).await?).await?),
+            Err(VaultError::Refused) => {
+                let another = self.sessions.replace(Some(&session)).await?;
+                let answer = question(Arc::clone(&another)).await.map_err(VaultError::from);
+                another.is_refused.fetch_or(matches!(answer, Err(VaultError::Refused)), Ordering::Relaxed);
+                answer
+            }
             answer => answer,
         }
     }

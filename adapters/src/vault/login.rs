@@ -6,11 +6,15 @@ use super::session::{Lease, RENEWED_AT, Session, http_client};
 use arc_swap::ArcSwapOption;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use vaultrs::client::Client;
 use zeroize::Zeroize;
 
+/// How long a token that was refused when it was new is not replaced: its policy is the reason, and another login does not
+/// mend that.
+const REFUSAL_STANDS: Duration = Duration::from_secs(60);
 /// Where the AppRole auth method is mounted.
 const APPROLE: &str = "approle";
 
@@ -50,9 +54,7 @@ impl Sessions {
                 _ => return Ok(current),
             }
         }
-        if let Some(refused) = refused
-            && (self.is_given() || refused.born.elapsed() < self.config.limits.pause)
-        {
+        if refused.is_some_and(|refused| self.stands(refused)) {
             return Err(VaultError::Refused);
         }
         if let Some((at, error)) = turn.as_ref()
@@ -62,6 +64,13 @@ impl Sessions {
         }
         let session = self.log_in().await.inspect_err(|error| *turn = Some((Instant::now(), error.clone())))?;
         Ok(self.keep(session))
+    }
+
+    /// Whether another token would be refused as this one is.
+    fn stands(&self, refused: &Session) -> bool {
+        let age = refused.born.elapsed();
+        let is_known = refused.is_refused.load(Ordering::Relaxed) && age < REFUSAL_STANDS;
+        self.is_given() || is_known || age < self.config.limits.pause
     }
 
     /// Renews the token, or gets another one where renewing does not give it the time that it had. What fails leaves the

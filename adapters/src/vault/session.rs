@@ -3,6 +3,7 @@
 use super::config::VaultConfig;
 use super::error::VaultError;
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use vaultrs::api::token::responses::LookupTokenResponse;
 use vaultrs::api::{AuthInfo, EndpointMiddleware};
@@ -18,6 +19,8 @@ pub(super) struct Session {
     client: VaultClient,
     pub(super) born: Instant,
     pub(super) lease: Option<Lease>,
+    /// Whether it was refused when it was new: then it has not ended, its policy is the reason.
+    pub(super) is_refused: AtomicBool,
 }
 
 /// That a token ends unless it is renewed or replaced.
@@ -81,7 +84,8 @@ impl Session {
             namespace: config.namespace.clone(),
         };
         let http = rustify::clients::reqwest::Client::new(config.address.as_str(), http.clone());
-        Ok(Self { client: VaultClient { http, middle, settings }, born: Instant::now(), lease })
+        let client = VaultClient { http, middle, settings };
+        Ok(Self { client, born: Instant::now(), lease, is_refused: AtomicBool::new(false) })
     }
 
     /// The client that sends the token.

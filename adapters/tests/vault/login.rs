@@ -88,6 +88,18 @@ async fn a_refusal_right_after_a_login_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_lacks_something_is_no_flood_of_logins() {
+    let role = ByRole::start(json!({}), |config| config.limits.pause = Duration::ZERO).await;
+    let kept = Arc::new(Kept::put(&role.store, 1, 1).await);
+    role.server.post(&format!("sys/policies/acl/{}", role.policy), json!({"policy": "path \"none\" {}"})).await;
+    failure(kept.verify(role.store.as_ref()).await);
+    for answer in role.verify_fifty(&kept).await {
+        failure(answer);
+    }
+    assert_eq!(role.relay.seen(LOGIN), 2, "one that may have ended, and one that has not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_fails_is_not_tried_by_everybody() {
     let role = ByRole::start(json!({}), |config| {
         config.limits.pause = PATIENCE * 10;

@@ -168,18 +168,22 @@ async fn a_vault_that_hangs_holds_up_nobody_else(app: TestApp) {
         unknown.push(app.client("team-a", &["data:read"]).await);
     }
     relay.set(Mode::Hang);
-    let start = Instant::now();
     let answers = futures_util::future::join_all((0..36).map(|number| outcome(&app, &unknown[number % 6])));
     let others = async {
-        for _ in 0..20 {
+        let mut took = Vec::new();
+        for _ in 0..21 {
+            let start = Instant::now();
             assert_eq!(outcome(&app, &embedded).await, "200");
             assert_eq!(app.call("GET", "/health").send().await.status, 200);
+            took.push(start.elapsed());
         }
-        start.elapsed()
+        took.sort_unstable();
+        took[10]
     };
-    let (answers, others) = tokio::join!(answers, others);
+    let (answers, median) = tokio::join!(answers, others);
     assert!(answers.iter().all(|answer| answer == "503 temporarily_unavailable"), "{answers:?}");
-    assert!(others < Duration::from_secs(10), "{others:?}");
+    // Who waits for Vault waits for the two seconds of a request at least.
+    assert!(median < Duration::from_secs(2), "{median:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
