@@ -8,7 +8,7 @@ mod support;
 use agentidp_adapters::aws_secrets::{AwsSecrets, Settings, connect};
 use agentidp_core::contract::secrets::{Known, owner, secret, write};
 use agentidp_core::domain::credential::SecretRef;
-use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier};
+use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretStore, SecretVerifier};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

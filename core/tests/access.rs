@@ -247,8 +247,9 @@ async fn no_refusal_without_its_record() {
     for policy in [Says::always(refused(Refusal::Forbidden)), Says::nothing()] {
         let world = World::under(policy).await;
         let client = world.client("team-a", &["data:read"]).await;
+        let other = world.client("team-a", &["data:read"]).await;
         let (caller, _) = world.login(&client.agent.id.to_string(), &client.secret).await.unwrap();
-        let request = ask("getAgent", Some(client.agent.id));
+        let request = ask("getAgent", Some(other.agent.id));
         for good in 0..2 {
             world.store.break_after(good);
             let result = world.access.authorize(caller.clone(), &request, &context()).await;
@@ -257,6 +258,15 @@ async fn no_refusal_without_its_record() {
         world.store.heal();
         assert_eq!(world.news().await, []);
     }
+}
+
+#[tokio::test]
+async fn who_acts_on_itself_is_read_once() {
+    let (world, client) = scene().await;
+    let caller = world.caller(&client, None).await;
+    world.store.break_after(0);
+    let own = world.access.authorize(caller.clone(), &ask("getAgent", Some(client.agent.id)), &context()).await;
+    assert_eq!(own.unwrap().resource, Some(caller.agent));
 }
 
 #[tokio::test]

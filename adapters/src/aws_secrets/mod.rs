@@ -11,7 +11,7 @@ pub use connect::{Settings, connect};
 
 use agentidp_core::domain::credential::{Backend, SecretLocation, SecretRef};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
-use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
+use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
@@ -38,15 +38,6 @@ impl AwsSecrets {
     /// Keeps new secrets under names that begin with `prefix`.
     pub fn new(client: Client, prefix: impl Into<String>) -> Self {
         Self { client, prefix: prefix.into() }
-    }
-
-    /// Asks for a secret that is not there: that AWS says so shows that it can be reached with these rights.
-    ///
-    /// # Errors
-    /// It cannot.
-    pub async fn ping(&self) -> Result<(), SecretError> {
-        let answer = self.client.describe_secret().secret_id(format!("{}health", self.prefix)).send().await;
-        known(answer, |error| error.is_resource_not_found_exception()).map(drop)
     }
 
     fn name(&self, owner: SecretOwner) -> String {
@@ -90,6 +81,15 @@ impl AwsSecrets {
         // A secret that is deleted already is an invalid request.
         known(deleted, |error| error.is_resource_not_found_exception() || error.is_invalid_request_exception())
             .map(drop)
+    }
+}
+
+#[async_trait]
+impl SecretHealth for AwsSecrets {
+    /// Asks for a secret that is not there: that AWS says so shows that it can be reached with these rights.
+    async fn ping(&self) -> Result<(), SecretError> {
+        let answer = self.client.describe_secret().secret_id(format!("{}health", self.prefix)).send().await;
+        known(answer, |error| error.is_resource_not_found_exception()).map(drop)
     }
 }
 

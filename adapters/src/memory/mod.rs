@@ -56,7 +56,7 @@ fn make_room(shard: &mut Shard, capacity: usize, now: Timestamp) {
     if shard.len() < capacity {
         return;
     }
-    let now = now.unix_millis().saturating_mul(1_000_000);
+    let now = now.unix_millis().saturating_mul(1_000);
     shard.retain(|_, arrival| arrival.0 > now);
     if shard.len() < capacity {
         return;

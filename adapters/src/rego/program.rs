@@ -19,7 +19,7 @@ const RULE: &str = "data.agentidp.authz.decision";
 /// most that a request can ask.
 const MAX_INSTRUCTIONS: usize = 25_000;
 /// The second bound, for what is slow within one step. Generous, because a thread may have to wait for its turn.
-const TIME_LIMIT: Duration = Duration::from_millis(250);
+const TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// A compiled policy.
 pub(super) struct Program {

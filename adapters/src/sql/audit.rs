@@ -3,7 +3,7 @@
 use super::entities::audit_events::{Column, Entity};
 use super::entities::audit_retention;
 use super::error::Failure;
-use super::{SqlStore, journal, page, removal, rows, writer};
+use super::{SqlStore, dialect, journal, page, removal, rows, writer};
 use agentidp_core::domain::agent::Owner;
 use agentidp_core::domain::audit::{Action, AuditEvent, AuditFilter, Outcome};
 use agentidp_core::domain::ids::EventId;
@@ -91,6 +91,8 @@ impl SqlStore {
 
     async fn prune_batch(&self, before: Timestamp, event: Option<&AuditEvent>) -> Result<u64, Failure> {
         let tx = self.begin().await?;
+        // One that comes after another finds what that one left: nothing is put on record that did not happen.
+        dialect::lock_name(&tx, "prune audit events").await?;
         if Entity::find().filter(Column::OccurredAt.lt(before.unix_millis())).limit(1).one(&tx).await?.is_none() {
             return Ok(0);
         }

@@ -25,6 +25,11 @@ impl Breaker {
         Self { pause, state: Mutex::default() }
     }
 
+    /// Whether nobody may ask now.
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.state().resting_until.is_some_and(|until| now < until)
+    }
+
     /// Whether a question may be asked now. After a rest the first one may, and the next only when another rest is over
     /// or an answer has come.
     pub(super) fn admit(&self, now: Instant) -> Result<(), VaultError> {

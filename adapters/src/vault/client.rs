@@ -128,8 +128,12 @@ impl Client {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        self.breaker.admit(Instant::now())?;
+        if self.breaker.rests(Instant::now()) {
+            return Err(VaultError::Resting);
+        }
         let _permit = self.requests.acquire().await.map_err(|_| VaultError::Resting)?;
+        // Those who were before may have found out meanwhile that Vault is away.
+        self.breaker.admit(Instant::now())?;
         let answer = self.ask_twice(question).await;
         self.breaker.note(&answer, Instant::now());
         answer

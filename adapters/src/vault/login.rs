@@ -75,7 +75,7 @@ impl Sessions {
             Ok(renewed) => self.keep(renewed),
             Err(error) => {
                 tracing::warn!(cause = %error, "the Vault token is not renewed, it is tried again");
-                self.keep(self.postponed(&session))
+                self.postponed(&session).map_or(session, |postponed| self.keep(postponed))
             }
         }
     }
@@ -93,14 +93,14 @@ impl Sessions {
             }
             Ok(lease) => {
                 let lease = lease.map(|lease| Lease { granted: old.granted, ..lease });
-                Ok(session.with_lease(&self.http, &self.config, lease))
+                session.with_lease(&self.http, &self.config, lease)
             }
             Err(VaultError::Refused) if !self.is_given() => self.log_in().await,
             Err(error) => Err(error),
         }
     }
 
-    fn postponed(&self, session: &Session) -> Session {
+    fn postponed(&self, session: &Session) -> Result<Session, VaultError> {
         let lease = session
             .lease
             .and_then(|lease| Some(Lease { due: Instant::now().checked_add(self.config.limits.pause)?, ..lease }));
@@ -116,7 +116,7 @@ impl Sessions {
 
     /// Learns how long the given token lives.
     async fn look_up(&self, token: &SecretString) -> Result<Session, VaultError> {
-        let mut session = Session::new(&self.http, &self.config, token, None);
+        let mut session = Session::new(&self.http, &self.config, token, None)?;
         let mut known = session.client().lookup().await.map_err(|error| login_error(error, "VAULT_TOKEN"))?;
         known.id.zeroize();
         session.lease = Lease::left(&known, Instant::now()).filter(|lease| lease.renewable);
@@ -127,11 +127,11 @@ impl Sessions {
     }
 
     async fn approle(&self, role_id: &str, secret_id: &SecretString) -> Result<Session, VaultError> {
-        let nobody = Session::new(&self.http, &self.config, &SecretString::default(), None);
+        let nobody = Session::new(&self.http, &self.config, &SecretString::default(), None)?;
         let auth = vaultrs::auth::approle::login(nobody.client(), APPROLE, role_id, secret_id.expose_secret()).await;
         let auth = auth.map_err(|error| login_error(error, "VAULT_ROLE_ID and VAULT_SECRET_ID"))?;
         let lease = Lease::of(&auth, Instant::now());
-        Ok(Session::new(&self.http, &self.config, &SecretString::from(auth.client_token), lease))
+        Session::new(&self.http, &self.config, &SecretString::from(auth.client_token), lease)
     }
 
     fn keep(&self, session: Session) -> Arc<Session> {

@@ -50,12 +50,18 @@ impl Lease {
 
 impl Session {
     /// Sends `token` over `http`. Nothing is taken from the environment: every setting is given.
+    ///
+    /// # Errors
+    /// The token cannot be sent: the library would panic when it is.
     pub(super) fn new(
         http: &reqwest::Client,
         config: &VaultConfig,
         token: &SecretString,
         lease: Option<Lease>,
-    ) -> Self {
+    ) -> Result<Self, VaultError> {
+        if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(VaultError::Client("a token has to be of visible ASCII characters".to_owned()));
+        }
         let settings = VaultClientSettings {
             address: config.address.clone(),
             ca_certs: Vec::new(),
@@ -75,7 +81,7 @@ impl Session {
             namespace: config.namespace.clone(),
         };
         let http = rustify::clients::reqwest::Client::new(config.address.as_str(), http.clone());
-        Self { client: VaultClient { http, middle, settings }, born: Instant::now(), lease }
+        Ok(Self { client: VaultClient { http, middle, settings }, born: Instant::now(), lease })
     }
 
     /// The client that sends the token.
@@ -84,11 +90,19 @@ impl Session {
     }
 
     /// The same token with another lease.
-    pub(super) fn with_lease(&self, http: &reqwest::Client, config: &VaultConfig, lease: Option<Lease>) -> Self {
+    ///
+    /// # Errors
+    /// None in practice: the token has been sent before.
+    pub(super) fn with_lease(
+        &self,
+        http: &reqwest::Client,
+        config: &VaultConfig,
+        lease: Option<Lease>,
+    ) -> Result<Self, VaultError> {
         let token = SecretString::from(self.client.middle.token.as_str());
-        let mut session = Self::new(http, config, &token, lease);
+        let mut session = Self::new(http, config, &token, lease)?;
         session.born = self.born;
-        session
+        Ok(session)
     }
 }
 

@@ -8,6 +8,7 @@ use agentidp_adapters::vault::{VaultConfig, VaultLogin, VaultSecrets};
 use agentidp_core::contract::secrets::{owner, secret, write};
 use agentidp_core::ports::secrets::{SecretHealth, SecretStore};
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -118,6 +119,31 @@ async fn a_vault_that_hangs_is_left_alone_and_then_asked_one_by_one() {
     assert_eq!(relay.seen("") - before, 3);
     relay.set(Mode::Pass);
     comes_back(&store, &kept).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_turn_does_not_wait_for_a_vault_that_hangs() {
+    let (relay, store, kept) = behind_a_relay(|config| {
+        config.limits.request = Duration::from_secs(2);
+        config.limits.requests = 4;
+        config.limits.pause = PATIENCE;
+    })
+    .await;
+    let before = relay.seen("");
+    relay.set(Mode::Hang);
+    let start = Instant::now();
+    let (store, kept) = (Arc::new(store), Arc::new(kept));
+    let asked: Vec<_> = (0..64)
+        .map(|_| {
+            let (store, kept) = (Arc::clone(&store), Arc::clone(&kept));
+            tokio::spawn(async move { kept.verify(store.as_ref()).await })
+        })
+        .collect();
+    for answer in asked {
+        failure(answer.await.unwrap());
+    }
+    // Four at a time they would take half a minute.
+    assert!(start.elapsed() < Duration::from_secs(15) && relay.seen("") - before <= 8);
 }
 
 #[tokio::test]

@@ -177,3 +177,12 @@ async fn a_token_that_is_none_is_refused_by_name() {
     assert!(error.is_mistake(), "{error:?}");
     assert_eq!(error.to_string(), "Vault refuses the login (403); check VAULT_TOKEN");
 }
+
+#[tokio::test]
+async fn a_token_that_cannot_be_sent_is_told() {
+    let server = Server::shared();
+    for token in ["two\nlines", "a b", "é"] {
+        let error = server.store("secret", VaultLogin::Token(token.to_owned().into())).check().await.unwrap_err();
+        assert!(error.to_string().contains("visible ASCII") && !error.to_string().contains(token), "{error}");
+    }
+}

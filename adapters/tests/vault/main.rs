@@ -8,6 +8,7 @@
     reason = "these are tests"
 )]
 
+mod agent;
 mod faults;
 mod kept;
 mod login;

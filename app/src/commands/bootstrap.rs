@@ -27,7 +27,7 @@ impl Bootstrap {
         let keys = wiring::master_keys(&config, false)?;
         let store = wiring::open_current_store(&config.database.url).await?;
         wiring::must_fit(&store, &keys).await?;
-        let admin = wiring::bootstrap_service(&config, &store, &keys)?.run(self.owner, self.recover).await;
+        let admin = wiring::bootstrap_service(&config, &store, &keys).await?.run(self.owner, self.recover).await;
         let admin = admin.map_err(CommandError::failed)?;
         let (id, secret) = (admin.agent.id.to_string(), admin.secret.expose());
         if self.json {

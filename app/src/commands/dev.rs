@@ -51,7 +51,7 @@ impl Dev {
         store.migrate().await.map_err(StartError::from)?;
         let issuer = config.server.issuer.text(listeners.base_url());
         let system = wiring::build(&config, store.clone(), &keys, &issuer, wiring::ambient()).await?;
-        let bootstrap = wiring::bootstrap_service(&config, &store, &keys)?.run(self.owner.clone(), false).await;
+        let bootstrap = wiring::bootstrap_service(&config, &store, &keys).await?.run(self.owner.clone(), false).await;
         let (client_id, client_secret) = match bootstrap {
             Ok(admin) => (Some(admin.agent.id.to_string()), Some(admin.secret.expose().to_owned())),
             Err(BootstrapError::AlreadyDone) => (administrator(&system, &self.owner).await?, None),

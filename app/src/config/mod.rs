@@ -4,6 +4,7 @@
 //! The variables are listed in `docs/CONFIG.md`; a test compares that page with the names that the sections ask for.
 
 mod audit;
+mod aws;
 mod database;
 mod error;
 mod keys;
@@ -23,6 +24,7 @@ mod vault;
 mod tests;
 
 pub use audit::Audit;
+pub use aws::Aws;
 pub use database::{Database, DatabaseUrl};
 pub use error::{ConfigError, Mistake};
 pub use keys::{Keys, MasterKey, MasterKeySource};

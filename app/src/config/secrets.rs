@@ -1,5 +1,6 @@
 //! Where the secrets of new credentials are kept.
 
+use super::aws::Aws;
 use super::reader::Reader;
 use super::vault::Vault;
 
@@ -10,6 +11,8 @@ pub enum SecretsBackend {
     Digest,
     /// Vault or OpenBao.
     Vault,
+    /// AWS Secrets Manager.
+    AwsSecretsManager,
 }
 
 #[derive(Debug, Clone)]
@@ -17,6 +20,8 @@ pub struct Secrets {
     pub backend: SecretsBackend,
     /// Credentials that are in Vault are verified there, whichever backend is that of new ones.
     pub vault: Option<Vault>,
+    /// The same for AWS Secrets Manager.
+    pub aws: Option<Aws>,
 }
 
 impl Secrets {
@@ -24,8 +29,9 @@ impl Secrets {
         let backend = reader.parse("SECRETS_BACKEND", |text| match text {
             "digest" => Ok(SecretsBackend::Digest),
             "vault" => Ok(SecretsBackend::Vault),
-            "aws-secretsmanager" => Err(format!("this build does not have `{text}` yet; use `digest` or `vault`")),
-            _ => Err(format!("`{text}` is not a backend; use `digest` or `vault`")),
+            "aws-secretsmanager" if cfg!(feature = "aws") => Ok(SecretsBackend::AwsSecretsManager),
+            "aws-secretsmanager" => Err(format!("this program was built without `{text}` (cargo feature `aws`)")),
+            _ => Err(format!("`{text}` is not a backend; use `digest`, `vault` or `aws-secretsmanager`")),
         });
         // A shared cache that is not used would let limits count per replica.
         reader.unsupported("REDIS_URL", "Redis");
@@ -34,7 +40,8 @@ impl Secrets {
         if backend == Some(SecretsBackend::Vault) && reader.text("VAULT_ADDR").is_none() {
             reader.mistake("VAULT_ADDR", "is required with SECRETS_BACKEND=vault");
         }
+        let aws = Aws::read(reader, backend == Some(SecretsBackend::AwsSecretsManager));
         let default = if vault.is_some() { SecretsBackend::Vault } else { SecretsBackend::Digest };
-        Self { backend: backend.unwrap_or(default), vault }
+        Self { backend: backend.unwrap_or(default), vault, aws }
     }
 }

@@ -39,8 +39,9 @@ impl Vault {
         let address = reader.parse(ADDRESS, str::parse::<ServerUrl>);
         let mount = reader.parse(MOUNT, |text| text.parse::<VaultMount>().map_err(|error| error.to_string()));
         let authorities = reader.parse(AUTHORITIES, read_authorities);
-        let namespace = reader.parse(NAMESPACE, namespace);
-        let (token, role_id, secret_id) = (reader.secret(TOKEN), reader.text(ROLE_ID), reader.secret(SECRET_ID));
+        let namespace = reader.parse(NAMESPACE, header_value);
+        let token = reader.parse_secret(TOKEN, |text| header_value(text).map(SecretString::from));
+        let (role_id, secret_id) = (reader.text(ROLE_ID), reader.secret(SECRET_ID));
         let login = login(reader, address.is_some(), token, role_id, secret_id);
         if address.is_none() && !reader.has_mistake(ADDRESS) {
             let settings =
@@ -91,8 +92,8 @@ fn read_authorities(path: &str) -> Result<Vec<u8>, String> {
     Ok(pem)
 }
 
-/// It becomes the value of a header.
-fn namespace(text: &str) -> Result<String, String> {
+/// What is sent as the value of a header.
+fn header_value(text: &str) -> Result<String, String> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(text.to_owned())
     } else {
@@ -143,6 +144,7 @@ mod tests {
         assert_mistake(&[HERE, KEY, (ROLE_ID, "role")], TOKEN, "set one of them");
         assert_mistake(&[HERE, KEY, (SECRET_ID, "id")], TOKEN, "set one of them");
         assert_mistake(&[HERE, ("VAULT_TOKEN_FILE", "/nowhere")], "VAULT_TOKEN_FILE", "cannot be opened");
+        assert_mistake(&[HERE, (TOKEN, "two\nlines")], TOKEN, "visible ASCII");
     }
 
     #[test]

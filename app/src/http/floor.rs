@@ -12,9 +12,12 @@ const BASE: Duration = Duration::from_millis(15);
 /// the database is far away or busy that shows, so the floor rises to what was seen, up to this.
 const HIGHEST: Duration = Duration::from_millis(250);
 
-/// The same while legacy credentials are in use: a client with several costs several comparisons, and comparisons may
-/// have to wait for each other.
-const HIGHEST_OF_LEGACY: Duration = Duration::from_secs(3);
+/// The floor where secrets are kept in another system: above a look-up there, if it is near.
+const FAR: Duration = Duration::from_millis(50);
+
+/// The most for a system that is not near, and while legacy credentials are in use: a client with several costs several
+/// comparisons, and comparisons may have to wait for each other.
+const HIGHEST_OF_DEAR: Duration = Duration::from_secs(3);
 
 /// How fast what was seen is forgotten: a sixteenth at the end of each such time, so that nobody sees it sink between
 /// two attempts.
@@ -25,14 +28,16 @@ pub struct FailureFloor {
     legacy: Arc<LegacyPresence>,
     /// The cost of verifying a legacy secret.
     legacy_cost: Duration,
+    /// Whether secrets are kept in another system too.
+    is_far: bool,
     /// The longest failure seen, and since when it holds.
     seen: Mutex<(Duration, Instant)>,
 }
 
 impl FailureFloor {
-    /// A floor that is raised to `legacy_cost` while legacy credentials are in use.
-    pub fn new(legacy: Arc<LegacyPresence>, legacy_cost: Duration) -> Self {
-        Self { legacy, legacy_cost, seen: Mutex::new((Duration::ZERO, Instant::now())) }
+    /// A floor that is raised to `legacy_cost` while legacy credentials are in use, and where secrets are far away.
+    pub fn new(legacy: Arc<LegacyPresence>, legacy_cost: Duration, is_far: bool) -> Self {
+        Self { legacy, legacy_cost, is_far, seen: Mutex::new((Duration::ZERO, Instant::now())) }
     }
 
     /// Waits until a failure of an authentication that began at `start` may be told.
@@ -42,7 +47,9 @@ impl FailureFloor {
     }
 
     fn floor(&self, legacy: bool, took: Duration, now: Instant) -> Duration {
-        let (lowest, highest) = if legacy { (BASE.max(self.legacy_cost), HIGHEST_OF_LEGACY) } else { (BASE, HIGHEST) };
+        let near = if self.is_far { FAR } else { BASE };
+        let lowest = if legacy { near.max(self.legacy_cost) } else { near };
+        let highest = if legacy || self.is_far { HIGHEST_OF_DEAR } else { HIGHEST };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         while now.saturating_duration_since(seen.1) >= FADES_EVERY && !seen.0.is_zero() {
             let kept = seen.0.saturating_sub(seen.0.checked_div(16).unwrap_or_default());
@@ -64,8 +71,10 @@ mod tests {
     #[test]
     fn the_floor_rises_to_what_was_seen_and_sinks_slowly() {
         let start = Instant::now();
-        for (legacy, lowest, highest) in [(true, COST, HIGHEST_OF_LEGACY), (false, BASE, HIGHEST)] {
-            let floor = FailureFloor::new(Arc::default(), COST);
+        for (legacy, is_far, lowest, highest) in
+            [(true, false, COST, HIGHEST_OF_DEAR), (false, false, BASE, HIGHEST), (false, true, FAR, HIGHEST_OF_DEAR)]
+        {
+            let floor = FailureFloor::new(Arc::default(), COST, is_far);
             let after = |seconds, took| floor.floor(legacy, took, start + Duration::from_secs(seconds));
             let (little, much) = (Duration::from_millis(5), Duration::from_millis(160));
             assert_eq!(after(0, little), lowest);
@@ -79,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_legacy_credentials_cost_is_over_with_them() {
-        let (floor, start) = (FailureFloor::new(Arc::default(), COST), Instant::now());
+        let (floor, start) = (FailureFloor::new(Arc::default(), COST, false), Instant::now());
         assert_eq!(floor.floor(true, Duration::from_secs(2), start), Duration::from_secs(2));
         assert_eq!(floor.floor(false, Duration::ZERO, start), HIGHEST);
     }

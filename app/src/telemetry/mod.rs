@@ -12,8 +12,9 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// What drivers and clients log of their own is not for operators.
-const QUIET: &str =
-    "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,h2=warn,poem=warn,rustify=off,vaultrs=off";
+const QUIET: &str = "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,hyper=warn,h2=warn,poem=warn,rustify=off,vaultrs=off,\
+     aws_sdk_secretsmanager=off,aws_smithy_runtime=off,aws_smithy_http_client=off,aws_sigv4=off,aws_runtime=off,\
+     aws_config=warn,hyper_util=warn,rustls=warn";
 
 /// Starts logging, once; a second call changes nothing.
 pub fn start(log: &Log) {

@@ -140,7 +140,7 @@ pub async fn build(
     let observer: Arc<dyn Observer> = counting;
     let engine: Arc<dyn PolicyEngine> = Arc::new(MeteredPolicy::new(Arc::clone(&policy.engine), Arc::clone(&observer)));
     let store = Arc::new(Metered::new(store, observer));
-    let stores = secret_stores(&config.secrets, keys)?;
+    let stores = secret_stores(&config.secrets, keys).await?;
     let secrets_up = prove_vault(&stores).await?;
     let custody = secrets::custody(&stores, Arc::clone(&store) as _, Some(Arc::clone(&metrics)), ambient.clone());
     let router = secret_router(&stores)?;
@@ -213,7 +213,7 @@ pub async fn build(
             introspections: config.limits.introspections,
             failures: config.limits.auth_failures,
         },
-        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?),
+        floor: FailureFloor::new(Arc::clone(&legacy), legacy_cost().await?, stores.vault.is_some()),
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.server.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
         issuer: issuer.to_owned(),
@@ -242,12 +242,13 @@ pub async fn build(
 ///
 /// # Errors
 /// The settings of Vault cannot be used.
-pub fn bootstrap_service(
+pub async fn bootstrap_service(
     config: &Config,
     store: &Arc<SqlStore>,
     keys: &MasterKeys,
 ) -> Result<BootstrapService, StartError> {
-    let custody = secrets::custody(&secret_stores(&config.secrets, keys)?, Arc::clone(store) as _, None, ambient());
+    let custody =
+        secrets::custody(&secret_stores(&config.secrets, keys).await?, Arc::clone(store) as _, None, ambient());
     Ok(BootstrapService { store: Arc::clone(store) as _, custody, ambient: ambient() })
 }
 

@@ -1,8 +1,12 @@
 //! What keeps and verifies client secrets.
 
 use super::{StartError, observer};
+#[cfg(feature = "aws")]
+use crate::config::Aws;
 use crate::config::{Secrets, SecretsBackend, Vault, VaultLogin};
 use crate::telemetry::metrics::Metrics;
+#[cfg(feature = "aws")]
+use agentidp_adapters::aws_secrets::{self, AwsSecrets};
 use agentidp_adapters::bcrypt_legacy::{self, BcryptLegacy};
 use agentidp_adapters::digest::{DigestSecrets, Pepper};
 use agentidp_adapters::master_key::{MasterKey, MasterKeys};
@@ -10,9 +14,10 @@ use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier, SecretRouter
 use agentidp_adapters::vault::{self, VaultConfig, VaultError, VaultLimits, VaultSecrets};
 use agentidp_core::domain::credential::Backend;
 use agentidp_core::ports::custody::CustodyStore;
-use agentidp_core::ports::secrets::{SecretHealth, SecretStore, SecretVerifier};
+use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretStore, SecretVerifier};
 use agentidp_core::services::Ambient;
 use agentidp_core::services::custody::Custody;
+use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,22 +33,45 @@ fn digest_secrets(keys: &MasterKeys) -> Arc<DigestSecrets> {
 /// What keeps secrets.
 pub struct Stores {
     /// What keeps new ones.
-    pub current: Arc<dyn SecretStore>,
-    pub digest: Arc<DigestSecrets>,
+    current: Arc<dyn SecretStore>,
+    digest: Arc<DigestSecrets>,
     /// None: no Vault is configured.
-    pub vault: Option<Arc<VaultSecrets>>,
+    vault: Option<Arc<VaultSecrets>>,
+    /// Every other system that is configured, Vault among them.
+    outside: Vec<Outside>,
+}
+
+/// A backend in another system.
+struct Outside {
+    store: Arc<dyn SecretStore>,
+    /// None: it is not asked how it is.
+    health: Option<Arc<dyn SecretHealth>>,
 }
 
 impl Stores {
     /// What is asked for its health: digests need nobody.
     pub fn health(&self) -> Option<Arc<dyn SecretHealth>> {
-        self.vault.clone().map(|vault| vault as _)
+        let asked: Vec<_> = self.outside.iter().filter_map(|outside| outside.health.clone()).collect();
+        if asked.is_empty() { None } else { Some(Arc::new(Together(asked))) }
     }
 
     /// Everything that may keep older secrets.
     fn all(&self) -> Vec<Arc<dyn SecretStore>> {
         let digest = std::iter::once(Arc::clone(&self.digest) as _);
-        digest.chain(self.vault.iter().map(|vault| Arc::clone(vault) as _)).collect()
+        digest.chain(self.outside.iter().map(|outside| Arc::clone(&outside.store))).collect()
+    }
+}
+
+/// Systems that are well when all of them are.
+struct Together(Vec<Arc<dyn SecretHealth>>);
+
+#[async_trait]
+impl SecretHealth for Together {
+    async fn ping(&self) -> Result<(), SecretError> {
+        for system in &self.0 {
+            system.ping().await?;
+        }
+        Ok(())
     }
 }
 
@@ -67,15 +95,36 @@ pub fn custody(
 ///
 /// # Errors
 /// The settings of Vault cannot be used.
-pub fn secret_stores(config: &Secrets, keys: &MasterKeys) -> Result<Stores, StartError> {
+pub async fn secret_stores(config: &Secrets, keys: &MasterKeys) -> Result<Stores, StartError> {
     let digest = digest_secrets(keys);
     let vault = config.vault.as_ref().map(vault_secrets).transpose()?;
-    let current: Arc<dyn SecretStore> = match (config.backend, &vault) {
-        (SecretsBackend::Vault, Some(vault)) => Arc::clone(vault) as _,
-        // The configuration has no backend `vault` without a Vault.
-        (SecretsBackend::Vault | SecretsBackend::Digest, _) => Arc::clone(&digest) as _,
+    let mut outside = Vec::new();
+    if let Some(vault) = &vault {
+        outside.push(Outside { store: Arc::clone(vault) as _, health: Some(Arc::clone(vault) as _) });
+    }
+    #[cfg(feature = "aws")]
+    if let Some(aws) = &config.aws {
+        let aws = aws_secrets(aws).await;
+        // A machine in AWS has a region, whether secrets are kept there or not.
+        let asked = config.backend == SecretsBackend::AwsSecretsManager;
+        outside.push(Outside { store: Arc::clone(&aws) as _, health: asked.then_some(aws as _) });
+    }
+    let wanted = match config.backend {
+        SecretsBackend::Digest => Backend::Digest,
+        SecretsBackend::Vault => Backend::Vault,
+        SecretsBackend::AwsSecretsManager => Backend::AwsSecretsManager,
     };
-    Ok(Stores { current, digest, vault })
+    let current = outside.iter().find(|outside| outside.store.backend() == wanted);
+    // The configuration names no backend that it does not have.
+    let current = current.map_or_else(|| Arc::clone(&digest) as _, |outside| Arc::clone(&outside.store));
+    Ok(Stores { current, digest, vault, outside })
+}
+
+#[cfg(feature = "aws")]
+async fn aws_secrets(config: &Aws) -> Arc<AwsSecrets> {
+    let endpoint_url = config.endpoint.as_ref().map(|endpoint| endpoint.url().as_str().to_owned());
+    let client = aws_secrets::connect(&aws_secrets::Settings { region: config.region.clone(), endpoint_url }).await;
+    Arc::new(AwsSecrets::new(client, config.prefix.clone()))
 }
 
 fn vault_secrets(config: &Vault) -> Result<Arc<VaultSecrets>, StartError> {
@@ -123,8 +172,8 @@ pub fn secret_router(stores: &Stores) -> Result<Arc<SecretRouter>, StartError> {
         (Backend::Digest, Arc::clone(&stores.digest) as _),
         (Backend::Bcrypt, cached(Arc::new(BcryptLegacy::default()))?),
     ];
-    if let Some(vault) = &stores.vault {
-        backends.push((Backend::Vault, cached(Arc::clone(vault) as _)?));
+    for outside in &stores.outside {
+        backends.push((outside.store.backend(), cached(Arc::clone(&outside.store) as _)?));
     }
     Ok(Arc::new(SecretRouter::new(backends)))
 }

@@ -16,13 +16,14 @@ fn misled(elsewhere: &str) -> Place {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_leads_the_token_to_another_server() {
+async fn the_token_reaches_one_server_and_no_log() {
     let vault = Server::shared();
     let canary = Relay::before(vault.address.authority()).await;
     let place = misled(&canary.address)
         .with("VAULT_ADDR", vault.address.as_str())
         .with("VAULT_TOKEN", &vault.root_token)
-        .with("VAULT_MOUNT", &vault.mount().await);
+        .with("VAULT_MOUNT", &vault.mount().await)
+        .with("RUST_LOG", "trace");
     place.done(&["migrate"]);
     let admin = place.done(&["bootstrap", "--json"]).json();
     let status = place.done(&["credentials", "status", "--json"]).json();

@@ -12,6 +12,7 @@
 
 pub mod biscuits;
 pub mod limits;
+pub mod notices;
 pub mod policy;
 pub mod secrets;
 pub mod storage;

@@ -22,38 +22,53 @@ pub struct RateDecision {
     pub retry_after: Duration,
 }
 
-/// What a bucket remembers: its theoretical arrival time, in nanoseconds since the epoch.
+/// What a bucket remembers: its theoretical arrival time, in microseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArrivalTime(pub i64);
 
-/// A bucket is as deep as a minute, less what the limit leaves over when it divides one.
-const WINDOW_NANOS: i64 = 60_000_000_000;
+/// A bucket is as deep as a minute, less what the limit leaves over when it divides one. In microseconds: the numbers of
+/// a script in Redis hold them exactly until the year 2255.
+const WINDOW_MICROS: i64 = 60_000_000;
 
 impl PerMinute {
     /// Decides one event at `now` for a bucket that remembers `arrival`, and says what it then remembers. With `take`
     /// false it only looks. A clock that was set back cannot lock a bucket for longer than a minute.
     pub fn decide(self, arrival: Option<ArrivalTime>, now: Timestamp, take: bool) -> (RateDecision, ArrivalTime) {
-        let now = now.unix_millis().saturating_mul(1_000_000);
-        let interval = WINDOW_NANOS.checked_div(i64::from(self.0.get())).unwrap_or(1).max(1);
-        let depth = interval.saturating_mul(i64::from(self.0.get())).min(WINDOW_NANOS);
+        let now = now.unix_millis().saturating_mul(1_000);
+        let (interval, depth) = (self.interval_micros(), self.depth_micros());
         let used = arrival.map_or(0, |arrival| arrival.0.saturating_sub(now).clamp(0, depth));
         let allowed = used.saturating_add(interval) <= depth;
         let after = if allowed && take { used.saturating_add(interval) } else { used };
-        let free = depth.saturating_sub(after);
+        (self.decision(allowed, after), ArrivalTime(now.saturating_add(after)))
+    }
+
+    /// How much of a bucket an event takes, in microseconds.
+    pub fn interval_micros(self) -> i64 {
+        WINDOW_MICROS.checked_div(i64::from(self.0.get())).unwrap_or(1).max(1)
+    }
+
+    /// How much a bucket holds, in microseconds.
+    pub fn depth_micros(self) -> i64 {
+        self.interval_micros().saturating_mul(i64::from(self.0.get())).min(WINDOW_MICROS)
+    }
+
+    /// What is said to an event after which so many microseconds of the bucket are in use.
+    pub fn decision(self, allowed: bool, used_micros: i64) -> RateDecision {
+        let interval = self.interval_micros();
+        let free = self.depth_micros().saturating_sub(used_micros);
         let wait = interval.saturating_sub(free).max(0);
-        let decision = RateDecision {
+        RateDecision {
             allowed,
             limit: self.0.get(),
-            remaining: u32::try_from(free.checked_div(interval).unwrap_or(0)).unwrap_or(u32::MAX).min(self.0.get()),
-            reset: nanos(after),
-            retry_after: if allowed { Duration::ZERO } else { nanos(wait) },
-        };
-        (decision, ArrivalTime(now.saturating_add(after)))
+            remaining: u32::try_from(free.checked_div(interval).unwrap_or(0)).unwrap_or(0).min(self.0.get()),
+            reset: micros(used_micros),
+            retry_after: if allowed { Duration::ZERO } else { micros(wait) },
+        }
     }
 }
 
-fn nanos(amount: i64) -> Duration {
-    Duration::from_nanos(u64::try_from(amount).unwrap_or(0))
+fn micros(amount: i64) -> Duration {
+    Duration::from_micros(u64::try_from(amount).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //! in the port's contract suite. Absence is `Ok(None)`; an error is a failure, in the words that callers act on.
 
 pub mod biscuits;
+pub mod cache;
 pub mod clock;
 pub mod custody;
 pub mod limits;
+pub mod notices;
 pub mod policy;
 pub mod secrets;
 pub mod storage;

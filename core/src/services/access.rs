@@ -171,6 +171,8 @@ impl AccessService {
         context: &RequestContext,
     ) -> Result<Authorized, AccessError> {
         let resource = match request.target.as_ref().and_then(|target| target.id) {
+            // Authentication has just read its row.
+            Some(id) if id == caller.agent.id => Some(caller.agent.clone()),
             Some(id) => self.agents.find(id).await?,
             None => None,
         };

@@ -166,8 +166,11 @@ impl TestApp {
         let url = config.server.base_url(listener.local_addr().unwrap());
         let issuer = config.server.issuer.text(&url);
         let system = wiring::build(&config, store.clone(), &keys, &issuer, self.ambient.clone()).await.unwrap();
-        let admin =
-            wiring::bootstrap_service(&config, &store, &keys).unwrap().run("system".parse().unwrap(), false).await;
+        let admin = wiring::bootstrap_service(&config, &store, &keys)
+            .await
+            .unwrap()
+            .run("system".parse().unwrap(), false)
+            .await;
         if let Ok(admin) = admin {
             let secret = admin.secret.expose().to_owned();
             self.admin = Client { id: admin.agent.id.to_string(), secret, credential_id: None };
