@@ -20,6 +20,7 @@ mod metrics;
 mod mistakes;
 mod output;
 mod policy;
+mod redis;
 mod reload;
 mod serve;
 mod stop;
