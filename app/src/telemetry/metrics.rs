@@ -391,6 +391,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_policy_of_before_is_told_no_more() {
+        let metrics = Metrics::default();
+        for hash in ["before", "now"] {
+            metrics.policy(hash.to_owned());
+        }
+        let text = metrics.text().unwrap();
+        let told: Vec<&str> = text.lines().filter(|line| line.starts_with("agentidp_policy_info{")).collect();
+        assert_eq!(told, ["agentidp_policy_info{hash=\"now\"} 1"]);
+    }
+
+    #[test]
     fn only_the_descriptions_of_counters_are_rewritten() {
         let open =
             "# HELP a Of a.\n# TYPE a counter\na_total 1\n# HELP b Of a counter.\n# TYPE b gauge\nb{c=\"d e\"} 1\n";

@@ -24,6 +24,7 @@ mod own_vault;
 mod policy;
 #[path = "../../../adapters/tests/support/relay.rs"]
 mod relay;
+mod redis;
 mod reload;
 mod serve;
 #[path = "../../../adapters/tests/support/vault.rs"]
