@@ -22,9 +22,9 @@ mod output;
 #[path = "../../../adapters/tests/support/own_vault.rs"]
 mod own_vault;
 mod policy;
+mod redis;
 #[path = "../../../adapters/tests/support/relay.rs"]
 mod relay;
-mod redis;
 mod reload;
 mod serve;
 #[path = "../../../adapters/tests/support/vault.rs"]
