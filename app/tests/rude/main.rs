@@ -10,6 +10,7 @@
 )]
 
 mod clients;
+mod custody;
 #[path = "../api/support/database.rs"]
 #[allow(dead_code, reason = "the tests of the API use the rest")]
 mod database;
@@ -23,6 +24,7 @@ mod leftovers;
 mod process;
 mod shares;
 mod waves;
+mod wire;
 mod worker;
 
 use harness::Place;

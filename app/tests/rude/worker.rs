@@ -76,7 +76,7 @@ impl Admin<'_> {
     }
 }
 
-fn registration(email: &str) -> Value {
+pub fn registration(email: &str) -> Value {
     json!({"email": email, "agentType": "screener", "version": "1.0.0", "capabilities": ["data:read"],
         "owner": "system", "deploymentEnv": "development"})
 }

@@ -3,16 +3,14 @@
 
 use agentidp_core::domain::agent::Agent;
 use agentidp_core::domain::audit::{AuditEvent, AuditFilter};
-use agentidp_core::domain::credential::{Backend, Credential, CredentialStatus, SecretLocation, SecretRef};
-use agentidp_core::domain::ids::{AgentId, CredentialId, EventId, WriteId};
+use agentidp_core::domain::credential::{Backend, Credential, CredentialStatus};
+use agentidp_core::domain::ids::{AgentId, CredentialId, EventId};
 use agentidp_core::domain::key::StoredKey;
 use agentidp_core::domain::page::{Page, PageRequest};
-use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::domain::token::Standing;
-use agentidp_core::ports::custody::{ClaimedLocation, ClaimedWrite, CustodyStore, Intent, Pending};
 use agentidp_core::ports::policy::Owners;
-use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier, SecretWrite};
+use agentidp_core::ports::secrets::SecretError;
 use agentidp_core::ports::storage::{
     AgentFilter, AgentStore, AuditLog, CredentialStore, Issue, Journal, KeptPolicy, KeyRevocation, KeyStore,
     Revocation, Spare, StoreError, StoreHealth, TokenStore,
@@ -118,7 +116,8 @@ impl<T> Faulty<T> {
         }
     }
 
-    async fn store<R>(
+    /// A question to the database.
+    pub async fn store<R>(
         &self,
         call: &'static str,
         question: impl Future<Output = Result<R, StoreError>>,
@@ -126,7 +125,8 @@ impl<T> Faulty<T> {
         self.pass(call, question, || StoreError::Unavailable("broken by the test".into())).await
     }
 
-    async fn backend<R>(
+    /// A question to a backend of secrets.
+    pub async fn backend<R>(
         &self,
         call: &'static str,
         question: impl Future<Output = Result<R, SecretError>>,
@@ -310,38 +310,6 @@ impl<T: KeyStore> KeyStore for Faulty<T> {
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<T: CustodyStore> CustodyStore for Faulty<T> {
-    async fn announce(&self, intent: &Intent) -> Result<(), StoreError> {
-        self.store("custody.announce", self.inner.announce(intent)).await
-    }
-
-    async fn claim_write(&self, id: Option<WriteId>, now: Timestamp) -> Result<Option<ClaimedWrite>, StoreError> {
-        self.store("custody.claim_write", self.inner.claim_write(id, now)).await
-    }
-
-    async fn settle_write(&self, id: WriteId) -> Result<(), StoreError> {
-        self.store("custody.settle_write", self.inner.settle_write(id)).await
-    }
-
-    async fn claim_location(
-        &self,
-        agent: Option<AgentId>,
-        now: Timestamp,
-    ) -> Result<Option<ClaimedLocation>, StoreError> {
-        self.store("custody.claim_location", self.inner.claim_location(agent, now)).await
-    }
-
-    async fn settle_location(&self, credential: CredentialId, location: &SecretLocation) -> Result<(), StoreError> {
-        self.store("custody.settle_location", self.inner.settle_location(credential, location)).await
-    }
-
-    async fn pending(&self) -> Result<Pending, StoreError> {
-        self.store("custody.pending", self.inner.pending()).await
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
 impl<T: StoreHealth> StoreHealth for Faulty<T> {
     async fn ping(&self) -> Result<(), StoreError> {
         self.store("health.ping", self.inner.ping()).await
@@ -355,33 +323,5 @@ impl<T: StoreHealth> StoreHealth for Faulty<T> {
         journal: &Journal,
     ) -> Result<bool, StoreError> {
         self.store("health.bootstrap", self.inner.bootstrap(agent, credential, recover, journal)).await
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl<T: SecretVerifier> SecretVerifier for Faulty<T> {
-    async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {
-        self.backend("secrets.verify", self.inner.verify(at, presented)).await
-    }
-}
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl<T: SecretStore> SecretStore for Faulty<T> {
-    fn backend(&self) -> Backend {
-        self.inner.backend()
-    }
-
-    async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
-        self.backend("secrets.put", self.inner.put(write, secret)).await
-    }
-
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
-        self.backend("secrets.undo", self.inner.undo(write)).await
-    }
-
-    async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        self.backend("secrets.destroy", self.inner.destroy(location)).await
     }
 }

@@ -5,6 +5,7 @@
 pub mod ambient;
 pub mod doubles;
 pub mod faulty;
+pub mod faulty_secrets;
 pub mod outside;
 pub mod services;
 

@@ -1,13 +1,13 @@
-//! Cases of `CustodyStore`, and of what changes of credentials do to its records.
+//! Cases of the writes in `CustodyStore`, and of the changes that commit them.
 
 use super::make::{
-    added, added_credential, administrator, agent, at, credential, digest, grace, is_logged, journal, once,
+    added, added_credential, administrator, agent, at, credential, grace, is_logged, journal, once, vault,
 };
+use super::places::{due, outside, update};
 use super::{Stores, is_stale, race, winners};
-use crate::domain::agent::Agent;
-use crate::domain::credential::{Backend, Credential, SecretLocation, SecretRef};
+use crate::domain::credential::{Backend, Credential};
 use crate::domain::ids::WriteId;
-use crate::ports::custody::{ClaimedLocation, ClaimedWrite, Intent, Pending};
+use crate::ports::custody::{ClaimedWrite, Intent, Pending};
 use crate::ports::secrets::{SecretOwner, SecretWrite};
 use crate::ports::storage::Journal;
 use std::future::Future;
@@ -16,10 +16,6 @@ use uuid::Uuid;
 
 /// When a write that is announced at 0 is due.
 const DUE: i64 = 120_000;
-
-fn vault(path: &str, version: i64) -> SecretRef {
-    SecretRef::Vault { path: path.to_owned(), version }
-}
 
 fn owner(credential: &Credential) -> SecretOwner {
     SecretOwner { agent_id: credential.agent_id, credential_id: credential.id }
@@ -38,30 +34,6 @@ fn committing(write: SecretWrite) -> Journal {
 
 async fn claim_write(stores: &Stores, id: Option<WriteId>, millis: i64) -> Option<ClaimedWrite> {
     stores.custody.claim_write(id, at(millis)).await.unwrap()
-}
-
-/// A credential of `agent` whose secret lies at `path` in Vault.
-async fn outside(stores: &Stores, agent: &Agent, number: u32, path: &str) -> Credential {
-    added_credential(stores, Credential { secret: vault(path, 1), ..credential(agent, number) }).await
-}
-
-async fn update(stores: &Stores, after: Credential) -> Credential {
-    stores.credentials.update(&after, None, &journal()).await.unwrap();
-    after
-}
-
-/// Every place that is due at `at(millis)`, as (credential, path), in order.
-async fn due(stores: &Stores, agent: Option<&Agent>, millis: i64) -> Vec<ClaimedLocation> {
-    let mut claimed = Vec::new();
-    while let Some(place) = stores.custody.claim_location(agent.map(|agent| agent.id), at(millis)).await.unwrap() {
-        claimed.push(place);
-    }
-    claimed.sort_by(|one, other| one.location.path.cmp(&other.location.path));
-    claimed
-}
-
-fn paths(places: &[ClaimedLocation]) -> Vec<&str> {
-    places.iter().map(|place| place.location.path.as_str()).collect()
 }
 
 pub async fn an_announced_write_is_due_in_time_and_then_after_growing_pauses(stores: &Stores) {
@@ -233,70 +205,6 @@ pub async fn a_claim_and_a_commit_exclude_each_other(stores: &Stores) {
 }
 
 type Step<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
-
-pub async fn a_revocation_makes_every_place_due(stores: &Stores) {
-    let agent = added(stores, agent(1)).await;
-    let first = outside(stores, &agent, 1, "a").await;
-    let other = outside(stores, &agent, 2, "z").await;
-    let again = update(stores, first.rotate(vault("a", 2), &grace(0), at(9)).unwrap()).await;
-    let name = SecretRef::AwsSecretsManager { name: "b".to_owned(), version_id: "x".to_owned() };
-    let moved = update(stores, again.rotate(name, &grace(0), at(10)).unwrap()).await;
-    let inside = update(stores, moved.rotate(digest(1), &grace(0), at(11)).unwrap()).await;
-    assert_eq!(due(stores, None, DUE).await, [], "what the credential has moved from is kept until it is revoked");
-    update(stores, inside.revoke(at(50)).unwrap()).await;
-    assert_eq!(due(stores, None, 49).await, []);
-    let places = due(stores, None, 50).await;
-    let expected = [(Backend::Vault, "a"), (Backend::AwsSecretsManager, "b")].map(|(backend, path)| ClaimedLocation {
-        owner: SecretOwner { credential_id: credential(&agent, 1).id, ..owner(&other) },
-        location: SecretLocation { backend, path: path.to_owned() },
-        attempts: 1,
-    });
-    assert_eq!(places, expected);
-    assert_eq!(due(stores, None, 50 + 29_999).await, []);
-    assert_eq!(due(stores, None, 50 + 30_000).await.iter().map(|place| place.attempts).collect::<Vec<_>>(), [2, 2]);
-}
-
-pub async fn a_decommissioning_makes_the_places_of_its_agent_due(stores: &Stores) {
-    let (agent, bystander) = (added(stores, agent(1)).await, added(stores, agent(2)).await);
-    for (number, path) in [(1, "a"), (2, "b"), (3, "c")] {
-        outside(stores, &agent, number, path).await;
-    }
-    outside(stores, &bystander, 9, "z").await;
-    update(stores, outside(stores, &agent, 4, "d").await.revoke(at(5)).unwrap()).await;
-    assert_eq!(paths(&due(stores, None, 5).await), ["d"]);
-    stores.agents.update(&agent.clone().decommission(at(60)).unwrap(), &journal()).await.unwrap();
-    assert_eq!(due(stores, Some(&bystander), 60).await, []);
-    assert_eq!(paths(&due(stores, Some(&agent), 60).await), ["a", "b", "c"], "the other one is not due again");
-    assert_eq!(due(stores, None, 60).await, []);
-}
-
-pub async fn a_place_in_use_stays(stores: &Stores) {
-    let agent = added(stores, agent(1)).await;
-    let there = outside(stores, &agent, 1, "a").await;
-    let location = there.secret.location().unwrap();
-    stores.custody.settle_location(there.id, &location).await.unwrap();
-    update(stores, there.clone().revoke(at(50)).unwrap()).await;
-    assert_eq!(paths(&due(stores, None, 50).await), ["a"]);
-    for other in [SecretLocation { backend: Backend::AwsSecretsManager, ..location.clone() }, location.clone()] {
-        assert_eq!(stores.custody.pending().await.unwrap().destructions, 1);
-        stores.custody.settle_location(there.id, &other).await.unwrap();
-    }
-    stores.custody.settle_location(there.id, &location).await.unwrap();
-    assert_eq!(due(stores, None, DUE).await, []);
-}
-
-pub async fn each_due_place_goes_to_one_claimant(stores: &Stores) {
-    let agent = added(stores, agent(1)).await;
-    for number in 1..=8 {
-        let there = outside(stores, &agent, number, &number.to_string()).await;
-        update(stores, there.revoke(at(50)).unwrap()).await;
-    }
-    let claims = race((0..16).map(|_| stores.custody.claim_location(Some(agent.id), at(50)))).await;
-    let mut places: Vec<ClaimedLocation> = claims.into_iter().filter_map(Result::unwrap).collect();
-    places.extend(due(stores, None, 50).await);
-    places.sort_by(|one, other| one.location.path.cmp(&other.location.path));
-    assert_eq!(paths(&places), ["1", "2", "3", "4", "5", "6", "7", "8"]);
-}
 
 pub async fn what_is_pending_is_counted(stores: &Stores) {
     let agent = added(stores, agent(1)).await;

@@ -53,6 +53,11 @@ pub fn digest(number: u32) -> SecretRef {
     SecretRef::Digest { key_id: "k1".to_owned(), mac: format!("{number:064x}") }
 }
 
+/// A version of the secret at `path` in Vault.
+pub fn vault(path: &str, version: i64) -> SecretRef {
+    SecretRef::Vault { path: path.to_owned(), version }
+}
+
 /// A bcrypt hash. No secret makes it.
 pub fn bcrypt(number: u32) -> SecretRef {
     SecretRef::Bcrypt { hash: format!("$2b$10${number:053}") }

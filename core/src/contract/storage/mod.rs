@@ -11,6 +11,7 @@ pub mod custody;
 pub mod idempotency;
 pub mod keys;
 pub mod make;
+pub mod places;
 pub mod tokens;
 
 use crate::ports::custody::CustodyStore;
@@ -154,11 +155,12 @@ macro_rules! storage_contract {
                 a_claimed_or_settled_write_is_not_committed,
                 a_refused_change_leaves_its_write,
                 a_claim_and_a_commit_exclude_each_other,
+                what_is_pending_is_counted;
+            places:
                 a_revocation_makes_every_place_due,
                 a_decommissioning_makes_the_places_of_its_agent_due,
                 a_place_in_use_stays,
-                each_due_place_goes_to_one_claimant,
-                what_is_pending_is_counted;
+                each_due_place_goes_to_one_claimant;
             tokens:
                 standing_tells_all_at_once,
                 standing_is_none_for_strangers,
