@@ -27,8 +27,6 @@ pub use error::VaultError;
 /// Versions of a path that Vault is told to keep: every secret that may be in its grace, the current one, and as many
 /// again for what interrupted rotations leave behind. An engine keeps 10 by default, one too few.
 const KEPT_VERSIONS: u64 = 2 * (MAX_GRACED_SECRETS as u64 + 1);
-/// Among how many of the newest versions a write looks for itself.
-const RECENT_VERSIONS: usize = 10;
 /// How often a write yields to others that were first.
 const WRITE_ATTEMPTS: u32 = 8;
 
@@ -82,9 +80,9 @@ impl VaultSecrets {
         Err(VaultError::Outrun)
     }
 
-    /// The version that a write has left.
+    /// The version that a write has left, among all that are kept: however many followed it.
     async fn written(&self, path: &VaultPath, versions: &Versions, id: &str) -> Result<Option<u64>, VaultError> {
-        for version in versions.live.iter().copied().take(RECENT_VERSIONS) {
+        for version in versions.live.iter().copied() {
             match self.client.read(path, version).await {
                 Ok(document) if document.write_id == id => return Ok(Some(version)),
                 // Others' documents, and what ended since the versions were listed.

@@ -13,7 +13,7 @@ crate::on_both!(
     revocations_together_all_succeed,
 );
 
-crate::on_all!(
+crate::on_both_with_vault!(
     twins_of_a_credential_show_one_secret,
     twins_of_a_deletion_delete_once,
     ten_of_fifteen_credentials_are_made,

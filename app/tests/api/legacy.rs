@@ -24,7 +24,13 @@ const HASH: &str = "$2b$10$Y/Se5ilfyOW70l52QEkh2eDoLcP9RTk6TnIrGR.qzVTgsUOFlNC9C
 /// 72 bytes, made by libxcrypt.
 const LONGEST: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaz";
 const LONGEST_HASH: &str = "$2b$04$0123456789ABCDEFGHIJKuYDkc3Rp49PUdiEZ.gWnMOfsktDI2QDy";
-const FIXTURE: &str = include_str!("../../../migrations/fixtures/000004/rows.sql");
+/// The rows of the release that knew nothing but bcrypt.
+const FIXTURES: [&str; 4] = [
+    include_str!("../../../migrations/fixtures/000001/rows.sql"),
+    include_str!("../../../migrations/fixtures/000002/rows.sql"),
+    include_str!("../../../migrations/fixtures/000003/rows.sql"),
+    include_str!("../../../migrations/fixtures/000004/rows.sql"),
+];
 
 /// A server that knows of an agent with an imported hash, and the client that holds its secret.
 async fn imported(app: &TestApp, secret: &str, hash: &str) -> (TestApp, Client) {
@@ -177,7 +183,7 @@ async fn upgraded(kind: Database) -> TestApp {
     let store = wiring::open_store(&config.database.url).await.unwrap();
     store.migrate_steps(Some(4)).await.unwrap();
     store.close().await.unwrap();
-    database.execute(FIXTURE);
+    FIXTURES.iter().for_each(|rows| database.execute(rows));
     let migrated = Command::new(env!("CARGO_BIN_EXE_agentidp"))
         .args(["migrate", "--json"])
         .env_clear()

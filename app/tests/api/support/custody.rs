@@ -10,6 +10,7 @@ use serde_json::json;
 pub enum Custody {
     Digest,
     Vault,
+    Aws,
 }
 
 impl Custody {
@@ -18,6 +19,12 @@ impl Custody {
         match self {
             Self::Digest => Vec::new(),
             Self::Vault => Self::vault(&Server::shared()).await,
+            Self::Aws => vec![
+                ("SECRETS_BACKEND", "aws-secretsmanager".to_owned()),
+                ("AWS_ENDPOINT_URL", of_environment("AGENTIDP_TEST_AWS_ENDPOINT_URL")),
+                ("AWS_REGION", "us-east-1".to_owned()),
+                ("AWS_SECRETS_PREFIX", format!("{}/", uuid::Uuid::new_v4())),
+            ],
         }
     }
 
@@ -32,4 +39,33 @@ impl Custody {
             ("VAULT_SECRET_ID", secret_id.expose_secret().to_owned()),
         ]
     }
+}
+
+/// Where limits are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    Here,
+    Redis,
+}
+
+impl Counting {
+    /// What tells a server of it.
+    pub fn settings(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Here => Vec::new(),
+            // With limits that nobody meets: without one, nothing would be counted.
+            Self::Redis => vec![
+                ("REDIS_URL", of_environment("AGENTIDP_TEST_REDIS_URL")),
+                ("RATE_LIMIT_PER_MINUTE", "100000".to_owned()),
+                ("INTROSPECTION_RATE_LIMIT_PER_MINUTE", "100000".to_owned()),
+                ("AUTH_FAILURES_PER_MINUTE", "100000".to_owned()),
+            ],
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where these tests learn of these servers")]
+fn of_environment(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test` or `scripts/with-servers`"))
 }

@@ -16,7 +16,7 @@ pub use attack::{UNKNOWN, agent_path};
 pub use biscuit::{attenuate, exchange_form};
 pub use client::{Answer, Call};
 pub use clock::TestClock;
-pub use custody::Custody;
+pub use custody::{Counting, Custody};
 pub use database::{Database, TestDatabase};
 pub use forge::{Forger, base64, base64_bytes};
 pub use raw::RawAnswer;
@@ -51,20 +51,42 @@ macro_rules! on_both {
     };
 }
 
-/// Makes one test per configuration of the server: a database, and where it keeps secrets.
+/// Makes one test per database and place of secrets.
+#[macro_export]
+macro_rules! on_both_with_vault {
+    ($($name:ident),+ $(,)?) => {
+        $crate::on_one!(sqlite_digest, Sqlite, Digest, Here, $($name),+);
+        $crate::on_one!(sqlite_vault, Sqlite, Vault, Here, $($name),+);
+        $crate::on_one!(postgres_digest, Postgres, Digest, Here, $($name),+);
+        $crate::on_one!(postgres_vault, Postgres, Vault, Here, $($name),+);
+    };
+}
+
+/// Makes one test per configuration of the server: a database, where it keeps secrets, and where it counts.
 #[macro_export]
 macro_rules! on_all {
     ($($name:ident),+ $(,)?) => {
-        $crate::on_all!(@one sqlite_digest, Sqlite, Digest, $($name),+);
-        $crate::on_all!(@one sqlite_vault, Sqlite, Vault, $($name),+);
-        $crate::on_all!(@one postgres_digest, Postgres, Digest, $($name),+);
-        $crate::on_all!(@one postgres_vault, Postgres, Vault, $($name),+);
+        $crate::on_both_with_vault!($($name),+);
+        $crate::on_one!(sqlite_aws, Sqlite, Aws, Here, $($name),+);
+        $crate::on_one!(postgres_aws, Postgres, Aws, Here, $($name),+);
+        $crate::on_one!(sqlite_digest_redis, Sqlite, Digest, Redis, $($name),+);
+        $crate::on_one!(sqlite_vault_redis, Sqlite, Vault, Redis, $($name),+);
+        $crate::on_one!(sqlite_aws_redis, Sqlite, Aws, Redis, $($name),+);
+        $crate::on_one!(postgres_digest_redis, Postgres, Digest, Redis, $($name),+);
+        $crate::on_one!(postgres_vault_redis, Postgres, Vault, Redis, $($name),+);
+        $crate::on_one!(postgres_aws_redis, Postgres, Aws, Redis, $($name),+);
     };
-    (@one $configuration:ident, $database:ident, $custody:ident, $($name:ident),+) => {
+}
+
+/// Makes the tests of one configuration.
+#[macro_export]
+macro_rules! on_one {
+    ($configuration:ident, $database:ident, $custody:ident, $counting:ident, $($name:ident),+) => {
         mod $configuration {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                let settings = $crate::support::Custody::$custody.settings().await;
+                let mut settings = $crate::support::Custody::$custody.settings().await;
+                settings.extend($crate::support::Counting::$counting.settings());
                 super::$name($crate::support::TestApp::start_set($crate::support::Database::$database, settings).await).await;
             })+
         }
