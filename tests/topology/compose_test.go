@@ -54,7 +54,7 @@ func project(t *testing.T) *types.Project {
 
 func TestTheFileIsValidAndNeedsAnIssuer(t *testing.T) {
 	services := slices.Sorted(maps.Keys(project(t).Services))
-	expected := []string{"agentidp-a", "agentidp-b", "haproxy", "migrate", "postgres", "vault"}
+	expected := []string{"agentidp-a", "agentidp-b", "haproxy", "migrate", "postgres", "redis", "vault"}
 	if !slices.Equal(services, expected) {
 		t.Errorf("services: %v", services)
 	}

@@ -17,15 +17,16 @@ import (
 type topology struct {
 	t       *testing.T
 	secrets string
-	// Where the load balancer, the two servers and OpenBao listen.
-	balancer, a, b, vault string
-	client, secret        string
+	// Where the load balancer, the two servers, Redis and OpenBao listen.
+	balancer, a, b, redis, vault string
+	client, secret               string
 }
 
 func (top *topology) start() {
 	top.secrets = drawSecrets(top.t)
-	top.balancer, top.a, top.b, top.vault = address(), address(), address(), address()
+	top.balancer, top.a, top.b, top.redis, top.vault = address(), address(), address(), address(), address()
 	top.startPostgres()
+	top.startRedis()
 	top.startVault()
 	top.job("migrate", nil, "migrate")
 	var admin struct{ ClientId, ClientSecret string }
@@ -43,6 +44,13 @@ func (top *topology) startPostgres() {
 	for _, name := range []string{"database_url", "migration_database_url"} {
 		top.move(name, "postgres:5432", server.Host)
 	}
+}
+
+func (top *topology) startRedis() {
+	top.move("redis_url", "redis:6379", top.redis)
+	command := exec.Command("redis-server", filepath.Join(top.secrets, "redis.conf"), "--bind", "127.0.0.1", "--port", port(top.redis))
+	start(top.t, command)
+	eventually(top.t, "Redis listens", func() bool { return listens(top.redis) })
 }
 
 func (top *topology) startVault() {
