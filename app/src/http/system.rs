@@ -8,11 +8,14 @@ use super::state::AppState;
 use crate::telemetry::causes;
 use crate::telemetry::metrics::CONTENT_TYPE as METRICS_TYPE;
 use agentidp_core::domain::scope::MANAGEMENT_SCOPES;
+use agentidp_core::ports::Source;
+use agentidp_core::services::health::Probe;
 use bytes::Bytes;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER};
 use poem::web::Data;
 use poem::{Response, Route, get, handler};
 use serde_json::{Value, json};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -124,10 +127,30 @@ fn live() -> Response {
     json_text(r#"{"status":"ok"}"#)
 }
 
+/// How long health waits for a dependency: it answers in 50 ms, whatever hangs.
+const PATIENCE: Duration = Duration::from_millis(40);
+
+/// What a dependency answers, or what is known of it while it does not.
+async fn in_time(question: impl Future<Output = Probe>, known: impl FnOnce() -> Result<(), Source>) -> Probe {
+    match tokio::time::timeout(PATIENCE, question).await {
+        Ok(probe) => probe,
+        Err(_) => Probe { latency: PATIENCE, result: known() },
+    }
+}
+
+/// A database that is slow just now is up as long as the servers hear from it.
+async fn database(state: &AppState) -> Probe {
+    in_time(state.health.database(), || Ok(state.freshness.check()?)).await
+}
+
+async fn cache(state: &AppState) -> Probe {
+    in_time(state.health.cache(), || Err("no answer in time".into())).await
+}
+
 /// What is known of the dependencies is asked anew, so that each scrape tells the present.
 #[handler]
 async fn metrics_text(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
-    let (database, cache) = tokio::join!(state.health.database(), state.health.cache());
+    let (database, cache) = tokio::join!(database(state), cache(state));
     let secrets = state.health.secrets().up;
     // The policy lives in this process.
     let up = [("database", database.is_up()), ("cache", cache.is_up()), ("secrets", secrets), ("policy", true)];
@@ -142,7 +165,7 @@ async fn metrics_text(Data(state): Data<&Arc<AppState>>) -> Result<Response, Fai
 #[handler]
 async fn ready(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
     state.freshness.check().map_err(Failure::unavailable)?;
-    match state.health.database().await.result {
+    match database(state).await.result {
         Ok(()) => Ok(json_text(r#"{"status":"ok"}"#)),
         Err(cause) => Err(Failure::unavailable(cause)),
     }
@@ -151,7 +174,7 @@ async fn ready(Data(state): Data<&Arc<AppState>>) -> Result<Response, Failure> {
 /// Without the database nothing is served; without the cache everything is, with limits of each process.
 #[handler]
 async fn health(Data(state): Data<&Arc<AppState>>) -> Response {
-    let (database, cache) = tokio::join!(state.health.database(), state.health.cache());
+    let (database, cache) = tokio::join!(database(state), cache(state));
     if let Err(error) = &database.result {
         tracing::warn!(cause = causes(error.as_ref()), "the database does not answer");
     }
@@ -193,6 +216,16 @@ fn service(up: bool, latency: Duration) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_what_hangs() {
+        for known in [true, false] {
+            let start = Instant::now();
+            let probe = in_time(std::future::pending(), || if known { Ok(()) } else { Err("away".into()) }).await;
+            assert_eq!((probe.is_up(), probe.latency), (known, PATIENCE));
+            assert!(start.elapsed() < Duration::from_secs(10));
+        }
+    }
 
     #[test]
     fn health_that_is_down_says_when_to_ask_again() {

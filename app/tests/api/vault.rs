@@ -103,11 +103,18 @@ async fn credentials_of_all_backends_serve_at_once(app: TestApp) {
     let legacy = Client { id: legacy, secret: "correct horse battery staple".to_owned(), credential_id: None };
     let with = with_vault(&app, None).await;
     let vault = with.client("team-a", &["data:read"]).await;
-    // New ones go to digests again, and Vault is still there.
-    let back = with.replica_with(&[("SECRETS_BACKEND", "digest")]).await;
+    // New ones go to AWS, and Vault is still there.
+    let settings = Custody::Aws.settings().await;
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let both = with.replica_with(&settings).await;
+    let aws = both.client("team-a", &["data:read"]).await;
+    // New ones go to digests again, and the others are still there.
+    let back = both.replica_with(&[("SECRETS_BACKEND", "digest")]).await;
     let later = back.client("team-a", &["data:read"]).await;
-    for server in [&with, &back] {
-        for (name, client) in [("digest", &digest), ("bcrypt", &legacy), ("vault", &vault), ("later", &later)] {
+    for server in [&both, &back] {
+        let clients =
+            [("digest", &digest), ("bcrypt", &legacy), ("vault", &vault), ("aws", &aws), ("digest again", &later)];
+        for (name, client) in clients {
             assert_eq!(outcome(server, client).await, "200", "{name}");
             let wrong = Client { secret: format!("{}x", client.secret), ..client.clone() };
             assert_eq!(outcome(server, &wrong).await, "401 invalid_client", "{name}");
@@ -116,9 +123,11 @@ async fn credentials_of_all_backends_serve_at_once(app: TestApp) {
     // A server that knows no Vault cannot say that the secret is wrong.
     assert_eq!(outcome(&app, &vault).await, "503 temporarily_unavailable");
     assert_eq!(outcome(&app, &digest).await, "200");
+    assert_eq!(outcome(&with, &aws).await, "503 temporarily_unavailable");
     // A rotation moves a credential to the backend of new ones.
     assert_eq!(rotate(&with, &digest, &json!({})).await.json["backend"], "vault");
     assert_eq!(rotate(&back, &vault, &json!({})).await.json["backend"], "digest");
+    assert_eq!(rotate(&back, &aws, &json!({})).await.json["backend"], "digest");
 }
 
 async fn a_vault_that_is_away_is_no_wrong_secret(app: TestApp) {

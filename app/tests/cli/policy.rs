@@ -21,7 +21,7 @@ fn a_good_policy_has_a_hash() {
 #[test]
 fn a_bad_policy_is_named_with_its_place() {
     let place = Place::bare();
-    let folder = policy(&place, "admin if \"admin:all\" in scopes", "admin if ]");
+    let folder = policy(&place, "admin if \"admin:all\" in input.scopes", "admin if ]");
     let text = std::fs::read_to_string(place.path("policy/authz.rego")).unwrap();
     let line = 1 + text.lines().position(|line| line == "admin if ]").unwrap();
     for command in ["check", "test"] {

@@ -39,7 +39,7 @@ fn the_policy_is_read_anew_and_only_a_good_one_counts() {
     let reloaded = event(base, &admin, "policy.reloaded");
     assert_eq!((&reloaded["policyHash"], &reloaded["metadata"]["from"]), (&second, &first));
 
-    policy(&place, "admin if \"admin:all\" in scopes", "admin if ]");
+    policy(&place, "admin if \"admin:all\" in input.scopes", "admin if ]");
     running.hang_up();
     running.logs("the policy was not changed", 1);
     assert_eq!(hash(base), second);
