@@ -43,12 +43,12 @@ pub fn start(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>>
     };
     let mut jobs = vec![
         job("watch", WATCH, &nudge, |background| Box::pin(async move { Ok(background.watch().await?) })),
-        job("custody", HEALTH, &nobody, |background| Box::pin(async move { Ok(background.watch_secrets().await?) })),
+        job("health", HEALTH, &nobody, |background| Box::pin(async move { Ok(background.watch_secrets().await?) })),
         job("rotation", ROTATION, &nobody, |background| Box::pin(async move { Ok(background.rotate_keys().await?) })),
         job("flush", FLUSH, &nobody, |background| {
             Box::pin(async move { Ok(background.audit.flush_counts(false).await?) })
         }),
-        job("secrets", RECONCILIATION, &nobody, |background| {
+        job("custody", RECONCILIATION, &nobody, |background| {
             Box::pin(async move { Ok(background.reconcile_secrets().await?) })
         }),
         job("purge", PURGE, &nobody, |background| Box::pin(async move { Ok(background.purge().await?) })),

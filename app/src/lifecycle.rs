@@ -9,7 +9,12 @@ use crate::wiring::{Background, Reload, System};
 use futures_util::FutureExt;
 use futures_util::future::OptionFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, timeout_at};
+
+/// How long background jobs that are under way at the end may take.
+const LAST_JOBS: Duration = Duration::from_secs(3);
 
 /// The signals that a server acts on. Until they are caught, each ends the process at once.
 pub struct Signals {
@@ -50,13 +55,17 @@ pub async fn run(signals: Signals, listeners: Listeners, system: System) {
     tokio::join!(main, OptionFuture::from(metrics));
     reloads.abort();
     drop(stopped);
-    for job in jobs {
-        if let Err(error) = job.await {
-            tracing::error!(cause = %error, "a background job ended badly");
-        }
-    }
     if let Err(error) = background.audit.flush_counts(true).await {
         tracing::error!(cause = causes(&error), "counted audit events could not be written");
+    }
+    let end = Instant::now().checked_add(LAST_JOBS).unwrap_or_else(Instant::now);
+    for mut job in jobs {
+        match timeout_at(end, &mut job).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(cause = %error, "a background job ended badly"),
+            // What it left is found by the next pass, of this server or another.
+            Err(_) => job.abort(),
+        }
     }
     tracing::info!("stopped");
 }

@@ -14,7 +14,7 @@ use agentidp_core::ports::secrets::{SecretOwner, SecretWrite};
 use agentidp_core::ports::storage::StoreError;
 use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
     ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
     QuerySelect, Select,
@@ -55,7 +55,7 @@ impl CustodyStore for SqlStore {
             Entity::update_many()
                 .col_expr(Column::Attempts, Expr::val(attempts))
                 // Claimed by its id, it may still be under way.
-                .col_expr(Column::DueAt, Expr::val(due_at.max(row.due_at)))
+                .col_expr(Column::DueAt, Expr::val(std::cmp::max(due_at, row.due_at)))
                 .filter(Column::Id.eq(row.id))
                 .exec(&tx)
                 .await?;
@@ -107,10 +107,16 @@ impl CustodyStore for SqlStore {
     }
 
     async fn settle_location(&self, credential: CredentialId, location: &SecretLocation) -> Result<(), StoreError> {
+        let announced = Query::select()
+            .column(writes::Column::CredentialId)
+            .from(writes::Entity)
+            .and_where(writes::Column::CredentialId.eq(credential.uuid()))
+            .to_owned();
         self.within(async {
             places::Entity::delete_many()
                 .filter(at(credential.uuid(), location.backend.as_str(), &location.path))
                 .filter(places::Column::RevokedAt.is_not_null())
+                .filter(Expr::exists(announced).not())
                 .exec(&self.connections.writer)
                 .await?;
             Ok(())

@@ -18,15 +18,21 @@ use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretOwner, Secr
 use async_trait::async_trait;
 use autometrics::autometrics;
 use client::{Client, Document, Versions};
+use futures_util::stream::{self, StreamExt};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 pub use config::{VaultConfig, VaultLimits, VaultLogin};
 pub use error::VaultError;
 
-/// Versions of a path that Vault is told to keep: every secret that may be in its grace, the current one, and as many
-/// again for what interrupted rotations leave behind. An engine keeps 10 by default, one too few.
+/// Versions of a path beyond the present ones that Vault is told to keep, whenever it would have to drop one: all of them
+/// are history, and any may be in use. An engine keeps 10 by default.
 const KEPT_VERSIONS: u64 = 2 * (MAX_GRACED_SECRETS as u64 + 1);
+/// Among how many of the newest versions a write looks for itself. Writes of a credential take turns, so far fewer can
+/// follow one that is still to be undone.
+const SEARCHED_VERSIONS: usize = 40;
+/// Of these so many are read at a time.
+const READ_TOGETHER: usize = 8;
 /// How often a write yields to others that were first.
 const WRITE_ATTEMPTS: u32 = 8;
 
@@ -69,8 +75,10 @@ impl VaultSecrets {
             if let Some(version) = self.written(path, &versions, &document.write_id).await? {
                 return Ok(version);
             }
-            if versions.max < KEPT_VERSIONS {
-                self.client.keep_versions(path, KEPT_VERSIONS).await?;
+            // Vault drops the oldest version beyond those it keeps, destroyed ones counted: attempts that no row came to
+            // name must not push out the one that a row does name.
+            if versions.max <= versions.current.saturating_add(1) {
+                self.client.keep_versions(path, versions.current.saturating_add(KEPT_VERSIONS)).await?;
             }
             match self.client.write(path, versions.current, document).await {
                 Err(VaultError::Conflict) => {}
@@ -80,10 +88,13 @@ impl VaultSecrets {
         Err(VaultError::Outrun)
     }
 
-    /// The version that a write has left, among all that are kept: however many followed it.
+    /// The version that a write has left, among the newest.
     async fn written(&self, path: &VaultPath, versions: &Versions, id: &str) -> Result<Option<u64>, VaultError> {
-        for version in versions.live.iter().copied() {
-            match self.client.read(path, version).await {
+        let newest = versions.live.iter().copied().take(SEARCHED_VERSIONS);
+        let mut read = stream::iter(newest.map(async |version| (version, self.client.read(path, version).await)))
+            .buffered(READ_TOGETHER);
+        while let Some((version, document)) = read.next().await {
+            match document {
                 Ok(document) if document.write_id == id => return Ok(Some(version)),
                 // Others' documents, and what ended since the versions were listed.
                 Ok(_) | Err(VaultError::NotOurs | VaultError::Missing) => {}

@@ -1,6 +1,6 @@
 //! The main job, and what clients do wrong with secrets in their hands.
 
-use crate::harness::DEADLINE;
+use crate::harness::{DEADLINE, another};
 use crate::marks::Marks;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -116,7 +116,7 @@ impl<'a> Play<'a> {
 
     /// Secrets where none belongs.
     fn mistakes(&mut self, id: &str, secret: &str, bearer: &str, own: &str) {
-        let wrong = format!("{}x", &secret[..secret.len() - 1]);
+        let wrong = another(secret);
         self.marks.add("a wrong secret", &wrong);
         self.marks.add("a secret of no form", "hunter2-hunter2-hunter2");
         for body in [

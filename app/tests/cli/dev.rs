@@ -1,6 +1,6 @@
 //! `agentidp dev`: one line, one server, nothing left open and nothing given away.
 
-use crate::harness::{MASTER_KEY, Place, Running, admin_token, get, http, token};
+use crate::harness::{MASTER_KEY, Place, Running, admin_token, another, get, http, token};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -95,7 +95,7 @@ fn no_secret_is_ever_logged() {
     let base = greeting["baseUrl"].as_str().unwrap();
     let (id, secret) = (greeting["clientId"].as_str().unwrap(), greeting["clientSecret"].as_str().unwrap());
     let admin = admin_token(base, &greeting);
-    let wrong = format!("{}x", &secret[..secret.len() - 1]);
+    let wrong = another(secret);
     let legacy = "an-old-secret-of-another-form";
     assert_eq!(token(base, id, &wrong).0, 401);
     assert_eq!(token(base, id, legacy).0, 401);

@@ -263,6 +263,12 @@ fn whole(answer: &str) -> Option<(u16, Value)> {
     (body.len() == length).then(|| (status, serde_json::from_str(body).unwrap_or(Value::Null)))
 }
 
+/// A secret of the same form that is not `secret`, whatever that ends in.
+pub fn another(secret: &str) -> String {
+    let (head, last) = secret.split_at(secret.len() - 1);
+    format!("{head}{}", if last == "x" { "y" } else { "x" })
+}
+
 /// Asks for a token, with the credentials in the body.
 pub fn token(base: &str, id: &str, secret: &str) -> (u16, Value) {
     try_token(base, id, secret).unwrap()

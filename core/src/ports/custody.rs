@@ -94,7 +94,8 @@ pub trait CustodyStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<ClaimedLocation>, StoreError>;
 
-    /// Forgets a place whose secrets were destroyed. A place of a credential that is not revoked MUST stay.
+    /// Forgets a place whose secrets were destroyed. A place of a credential that is not revoked MUST stay, and so MUST one
+    /// while a write of the credential is announced: it may bring something there. It is due again then.
     async fn settle_location(&self, credential: CredentialId, location: &SecretLocation) -> Result<(), StoreError>;
 
     /// What there is to do.

@@ -38,8 +38,8 @@ pub struct Kept {
 }
 
 impl Custody {
-    /// Keeps a new secret of a credential whose row has the revision `from`, or is not there yet. The change that names it gets [`Kept::write`] into its journal, and its result goes through
-    /// [`Custody::ended`].
+    /// Keeps a new secret of a credential whose row has the revision `from`, or is not there yet. The change that names it
+    /// gets [`Kept::write`] into its journal, and its result goes through [`Custody::ended`].
     ///
     /// # Errors
     /// The backend or the database is away, or another write of the credential is under way

@@ -22,7 +22,7 @@ fn owner(credential: &Credential) -> SecretOwner {
 }
 
 /// Announces write `number` of the credential at `at(millis)`.
-async fn announced(stores: &Stores, credential: &Credential, number: u128, millis: i64) -> SecretWrite {
+pub async fn announced(stores: &Stores, credential: &Credential, number: u128, millis: i64) -> SecretWrite {
     let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number)), owner: owner(credential) };
     stores.custody.announce(&Intent { write, backend: Backend::Vault, at: at(millis), from: None }).await.unwrap();
     write

@@ -160,6 +160,7 @@ macro_rules! storage_contract {
                 a_revocation_makes_every_place_due,
                 a_decommissioning_makes_the_places_of_its_agent_due,
                 a_place_in_use_stays,
+                a_place_stays_while_a_write_is_announced,
                 each_due_place_goes_to_one_claimant;
             tokens:
                 standing_tells_all_at_once,

@@ -1,5 +1,6 @@
 //! Cases of the places of secrets in `CustodyStore`, and of what changes of credentials do to them.
 
+use super::custody::announced;
 use super::make::{added, added_credential, agent, at, credential, digest, grace, journal, vault};
 use super::{Stores, race};
 use crate::domain::agent::Agent;
@@ -82,6 +83,21 @@ pub async fn a_place_in_use_stays(stores: &Stores) {
     }
     stores.custody.settle_location(there.id, &location).await.unwrap();
     assert_eq!(due(stores, None, 99_999).await, []);
+}
+
+/// A write that was announced before the revocation may still bring something there.
+pub async fn a_place_stays_while_a_write_is_announced(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let there = outside(stores, &agent, 1, "a").await;
+    let location = there.secret.location().unwrap();
+    let write = announced(stores, &there, 9, 40).await;
+    update(stores, there.clone().revoke(at(50)).unwrap()).await;
+    assert_eq!(paths(&due(stores, None, 50).await), ["a"]);
+    stores.custody.settle_location(there.id, &location).await.unwrap();
+    assert_eq!(paths(&due(stores, None, 90_000).await), ["a"], "it is due again");
+    stores.custody.settle_write(write.id).await.unwrap();
+    stores.custody.settle_location(there.id, &location).await.unwrap();
+    assert_eq!(stores.custody.pending().await.unwrap().destructions, 0);
 }
 
 pub async fn each_due_place_goes_to_one_claimant(stores: &Stores) {
