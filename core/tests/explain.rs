@@ -144,7 +144,7 @@ fn no_decision_is_no_explanation() {
     struct Broken;
     impl PolicyEngine for Broken {
         fn decide(&self, _: &PolicyInput) -> Result<Decided, PolicyError> {
-            Err(PolicyError("broken".to_owned()))
+            Err(PolicyError { problem: "broken".to_owned(), policy_hash: self.hash() })
         }
 
         fn hash(&self) -> String {

@@ -97,9 +97,13 @@ pub struct Decision {
 }
 
 /// The policy did not come to a decision: it failed, met its limit or gave something else than a decision.
-#[derive(Debug, thiserror::Error)]
-#[error("the policy came to no decision: {0}")]
-pub struct PolicyError(pub String);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the policy came to no decision: {problem}")]
+pub struct PolicyError {
+    pub problem: String,
+    /// SHA-256, in hex, of the policy and its data.
+    pub policy_hash: String,
+}
 
 /// A decision and the policy that made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +135,13 @@ impl From<&Agent> for Subject {
             capabilities: agent.capabilities.iter().map(ToString::to_string).collect(),
             status: agent.status.to_string(),
         }
+    }
+}
+
+impl Decision {
+    /// What is recorded of it, beside its outcome.
+    pub fn to_json(&self) -> Json {
+        Json::object([("rule", self.rule.as_ref().into()), ("reason", Json::text(&self.reason))])
     }
 }
 

@@ -1,7 +1,10 @@
-//! `agentidp policy check|test|explain`: a policy and its decisions, without a server.
+//! `agentidp policy check|test|explain|replay|export`: a policy and its decisions, without a server.
 
+mod decision;
 mod explain;
+mod export;
 mod input;
+mod replay;
 mod test;
 
 use super::{CommandError, output};
@@ -28,6 +31,18 @@ pub enum PolicyCommand {
     /// allowance is told. A refusal is an answer: the exit status is 0.
     #[command(after_help = explain::EXAMPLE)]
     Explain(explain::Explain),
+    /// Make the decisions of the past again by another policy, and print what would have come out otherwise
+    ///
+    /// The audit log has the input of every change, every refusal and every token issued; of what is only read it has
+    /// none. Each is decided by the policy that was in force and by that of --policy. Nothing is changed or recorded. A
+    /// difference is an answer: the exit status is 0.
+    #[command(after_help = replay::EXAMPLE)]
+    Replay(replay::Replay),
+    /// Write the policy in this program to a folder, to be changed there
+    ///
+    /// Nothing is overwritten. POLICY_DIR names the folder to a server.
+    #[command(after_help = export::EXAMPLE)]
+    Export(export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +68,8 @@ impl PolicyCommand {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Explain(explain) => explain.run(source).await,
+            Self::Replay(replay) => replay.run(source).await,
+            Self::Export(export) => export.run(),
         }
     }
 }
