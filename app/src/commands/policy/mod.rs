@@ -1,7 +1,8 @@
-//! `agentidp policy check|test|explain`: a policy and its decisions, without a server.
+//! `agentidp policy check|test|explain|schema`: a policy and its decisions, without a server.
 
 mod explain;
 mod input;
+mod schema;
 mod test;
 
 use super::{CommandError, output};
@@ -28,6 +29,10 @@ pub enum PolicyCommand {
     /// allowance is told. A refusal is an answer: the exit status is 0.
     #[command(after_help = explain::EXAMPLE)]
     Explain(explain::Explain),
+    /// Print the JSON Schema of what a policy is given to decide on
+    #[command(after_help = "Example:\n  agentidp policy schema > input.schema.json\n  \
+                            opa check --strict --schema input.schema.json policies/authz.rego")]
+    Schema(schema::Schema),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +58,7 @@ impl PolicyCommand {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Explain(explain) => explain.run(source).await,
+            Self::Schema(schema) => schema.run(),
         }
     }
 }
