@@ -28,28 +28,28 @@ ask(operation, scopes, changes) := object.union(
 	changes,
 )
 
-issue(time, environment) := ask("issueToken", ["data:read"], {
-	"time": time,
+issue(moment, environment) := ask("issueToken", ["data:read"], {
+	"time": moment,
 	"caller": object.union(caller, {"tokenType": "client", "deploymentEnv": environment}),
 	"request": {"scopes": ["data:read"]},
 })
 
 test_a_token_within_office_hours if {
-	every time in ["2026-01-05T07:00:00.000Z", "2026-01-09T16:59:59.999Z", "2026-07-06T06:00:00.000Z"] {
-		decision := authz.decision with input as issue(time, "production")
+	every moment in ["2026-01-05T07:00:00.000Z", "2026-01-09T16:59:59.999Z", "2026-07-06T06:00:00.000Z"] {
+		decision := authz.decision with input as issue(moment, "production")
 		decision.allow
 		decision.scopes == ["data:read"]
 	}
 }
 
 test_none_outside_of_them if {
-	every time in [
+	every moment in [
 		"2026-01-05T06:59:59.999Z", # Monday, 7:59 in Berlin
 		"2026-01-09T17:00:00.000Z", # Friday, 18:00
 		"2026-01-10T10:00:00.000Z", # Saturday
 		"2026-07-06T05:59:59.999Z", # 7:59 in summer
 	] {
-		decision := authz.decision with input as issue(time, "production")
+		decision := authz.decision with input as issue(moment, "production")
 		decision.allow == false
 		decision.rule == "office_hours"
 	}

@@ -4,7 +4,7 @@ use crate::harness::Place;
 use std::collections::BTreeSet;
 
 /// Every command, with the options and arguments that its help must name.
-const COMMANDS: [(&[&str], &[&str]); 19] = [
+const COMMANDS: [(&[&str], &[&str]); 20] = [
     (&["dev"], &["--data-dir", "--port", "--owner", "--json"]),
     (&["serve"], &[]),
     (&["migrate"], &["--json"]),
@@ -16,6 +16,7 @@ const COMMANDS: [(&[&str], &[&str]); 19] = [
     (&["policy", "explain"], &["[DIR]", "--input", "--event", "--json"]),
     (&["policy", "replay"], &["--policy", "--since", "7d", "--json"]),
     (&["policy", "export"], &["<DIR>", "POLICY_DIR"]),
+    (&["policy", "schema"], &["JSON Schema"]),
     (&["keys", "list"], &["--json"]),
     (&["keys", "rotate"], &["--use", "--json", "305 seconds"]),
     (&["keys", "revoke"], &["<KID>", "--json"]),

@@ -1,4 +1,4 @@
-//! `policy check|test|explain|replay|export`.
+//! `policy check|test|explain|replay|export|schema`.
 
 use crate::harness::{Place, admin_token, get, http, policy};
 use crate::serve::prepared;
@@ -67,6 +67,12 @@ fn a_test_that_fails_is_named() {
     assert_eq!(json["failed"][0]["name"], "data.own_test.test_bad");
     place.write("policy/own_test.rego", "package own_test\n\ntest_bad if {");
     place.run(&["policy", "test", &folder]).failed(2, &["own_test.rego:3:"]);
+}
+
+#[test]
+fn the_schema_of_the_input_is_the_file_beside_the_policy() {
+    let told = Place::bare().done(&["policy", "schema"]);
+    assert_eq!(told.stdout, include_str!("../../../policies/schema/input.json"));
 }
 
 fn input() -> Value {

@@ -1,9 +1,10 @@
 //! The decision on a request.
 
+mod document;
+
 use crate::domain::agent::{Agent, Owner};
 use crate::domain::caller::{Caller, TokenType};
 use crate::domain::ids::AgentId;
-use crate::domain::json::Json;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::time::Timestamp;
 use std::net::IpAddr;
@@ -161,56 +162,5 @@ impl PolicyInput {
             resource: None,
             request: PolicyRequest::default(),
         }
-    }
-
-    /// The `input` document of the policy, as `policies/authz.rego` reads it.
-    pub fn to_json(&self) -> Json {
-        let mut caller = self.caller.members();
-        caller.push(("tokenType", Json::text(self.token_type)));
-        Json::object([
-            ("operation", Json::text(&self.operation)),
-            ("method", Json::text(&self.method)),
-            ("path", Json::text(&self.path)),
-            ("scopes", Json::texts(self.scopes.iter())),
-            ("agentId", self.agent_id.into()),
-            ("time", Json::text(self.time)),
-            ("sourceIp", self.source_ip.into()),
-            ("caller", Json::object(caller)),
-            ("resource", self.resource.as_ref().map_or(Json::Null, |resource| Json::object(resource.members()))),
-            ("request", self.request.to_json()),
-        ])
-    }
-}
-
-impl Subject {
-    fn members(&self) -> Vec<(&'static str, Json)> {
-        vec![
-            ("agentId", Json::text(self.agent_id)),
-            ("owner", Json::text(&self.owner)),
-            ("agentType", Json::text(&self.agent_type)),
-            ("deploymentEnv", Json::text(&self.deployment_env)),
-            ("capabilities", Json::texts(&self.capabilities)),
-            ("status", Json::text(&self.status)),
-        ]
-    }
-}
-
-impl PolicyRequest {
-    /// The members that are there.
-    fn to_json(&self) -> Json {
-        let text = |value: &Option<String>| value.as_ref().map(Json::text);
-        let texts = |value: &Option<Vec<String>>| value.as_ref().map(Json::texts);
-        let members = [
-            ("capabilities", texts(&self.capabilities)),
-            ("owner", text(&self.owner)),
-            ("agentType", text(&self.agent_type)),
-            ("deploymentEnv", text(&self.deployment_env)),
-            ("status", text(&self.status)),
-            ("scopes", texts(&self.scopes)),
-            ("resources", texts(&self.resources)),
-            ("expiresAt", text(&self.expires_at)),
-            ("graceSeconds", self.grace_seconds.map(Json::Integer)),
-        ];
-        Json::object(members.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))))
     }
 }

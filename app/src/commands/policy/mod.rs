@@ -1,10 +1,11 @@
-//! `agentidp policy check|test|explain|replay|export`: a policy and its decisions, without a server.
+//! `agentidp policy check|test|explain|replay|export|schema`: a policy and its decisions, without a server.
 
 mod decision;
 mod explain;
 mod export;
 mod input;
 mod replay;
+mod schema;
 mod test;
 
 use super::{CommandError, output};
@@ -43,6 +44,10 @@ pub enum PolicyCommand {
     /// Nothing is overwritten. POLICY_DIR names the folder to a server.
     #[command(after_help = export::EXAMPLE)]
     Export(export::Export),
+    /// Print the JSON Schema of what a policy is given to decide on
+    #[command(after_help = "Example:\n  agentidp policy schema > input.json\n  \
+                            opa check --strict --schema input.json policies/authz.rego")]
+    Schema(schema::Schema),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +75,7 @@ impl PolicyCommand {
             Self::Explain(explain) => explain.run(source).await,
             Self::Replay(replay) => replay.run(source).await,
             Self::Export(export) => export.run(),
+            Self::Schema(schema) => schema.run(),
         }
     }
 }
