@@ -15,6 +15,7 @@ pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
 pub use redis::tell_of_keys;
+pub use secrets::warnings;
 
 use crate::config::{Config, Mistake};
 use crate::http::floor::FailureFloor;
@@ -260,7 +261,7 @@ pub async fn build(
 /// The use-case of the first administrator.
 ///
 /// # Errors
-/// The settings of Vault cannot be used.
+/// The settings of Vault cannot be used, or no region of AWS is known.
 pub async fn bootstrap_service(
     config: &Config,
     store: &Arc<SqlStore>,
