@@ -1,7 +1,7 @@
 //! `migrate` by many at once, and programs beside a schema that they do not know.
 
-use crate::database::{Database, TestDatabase};
 use crate::harness::{Place, admin_token};
+use agentidp_adapters::testing::{Database, TestDatabase};
 
 async fn on_postgres(test: fn(&TestDatabase, Place)) {
     let database = TestDatabase::make(Database::Postgres).await;

@@ -1,7 +1,7 @@
 //! Two roles, as docs/POSTGRESQL.md makes them: what the server's may do, and what it may not.
 
-use crate::database::{Database, TestDatabase};
 use crate::harness::{Place, admin_token, get};
+use agentidp_adapters::testing::{Database, TestDatabase};
 use std::process::Command;
 
 /// A database with the two roles, without what the owner grants.
