@@ -51,11 +51,30 @@ impl MigratorTrait for Migrator {
     }
 }
 
+/// The table of the migrations that were applied.
+pub const HISTORY: &str = "seaql_migrations";
+
+/// Every other table, as the migrations leave them.
+pub const TABLES: [&str; 12] = [
+    "agents",
+    "audit_events",
+    "audit_retention",
+    "credential_grace",
+    "credentials",
+    "idempotency_records",
+    "policies",
+    "secret_custody",
+    "secret_writes",
+    "signing_keys",
+    "token_revocations",
+    "token_usage",
+];
+
 /// What stands in the name of a migration that takes something away: a release that does not know it must not serve.
 const CONTRACTS: &str = "_contract_";
 
 /// The names of the migrations that the database lacks. Only reads: a server without the right to change the schema
-/// may ask.
+/// may ask. PostgreSQL hides [`HISTORY`] from a role without rights on it, to which all of them seem to be lacking.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -93,10 +112,10 @@ where
     C: ConnectionTrait,
     &'c C: IntoSchemaManagerConnection<'c>,
 {
-    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
+    if !SchemaManager::new(db).has_table(HISTORY).await? {
         return Ok(BTreeSet::new());
     }
-    let versions = Query::select().column("version").from("seaql_migrations").to_owned();
+    let versions = Query::select().column("version").from(HISTORY).to_owned();
     db.query_all(&versions).await?.iter().map(|row| row.try_get("", "version")).collect()
 }
 

@@ -120,6 +120,12 @@ async fn credentials_of_all_backends_serve_at_once(app: TestApp) {
             assert_eq!(outcome(server, &wrong).await, "401 invalid_client", "{name}");
         }
     }
+    let metrics = back.call("GET", "/metrics").send().await.text;
+    for store in ["VaultSecrets", "AwsSecrets"] {
+        for function in ["put", "verify"] {
+            assert!(metrics.contains(&format!(r#"function="{store}::{function}""#)), "{store}::{function}\n{metrics}");
+        }
+    }
     // A server that knows no Vault cannot say that the secret is wrong.
     assert_eq!(outcome(&app, &vault).await, "503 temporarily_unavailable");
     assert_eq!(outcome(&app, &digest).await, "200");
