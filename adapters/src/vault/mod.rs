@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod error;
 mod login;
+mod mount;
 mod session;
 
 use agentidp_core::domain::credential::{Backend, MAX_GRACED_SECRETS, SecretLocation, SecretRef};
@@ -20,6 +21,7 @@ use autometrics::autometrics;
 use client::{Client, Document, Versions};
 use futures_util::stream::{self, StreamExt};
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::atomic::{AtomicBool, Ordering};
 use subtle::ConstantTimeEq;
 
 pub use config::{VaultConfig, VaultLimits, VaultLogin};
@@ -40,6 +42,8 @@ const WRITE_ATTEMPTS: u32 = 8;
 pub struct VaultSecrets {
     client: Client,
     mount: VaultMount,
+    /// Whether the engine there is known to keep versions.
+    is_versioned: AtomicBool,
 }
 
 impl VaultSecrets {
@@ -49,11 +53,11 @@ impl VaultSecrets {
     /// [`VaultError::Client`]: the certificate authority cannot be used.
     pub fn new(config: VaultConfig) -> Result<Self, VaultError> {
         let mount = config.mount.clone();
-        Ok(Self { client: Client::new(config)?, mount })
+        Ok(Self { client: Client::new(config)?, mount, is_versioned: AtomicBool::new(false) })
     }
 
-    /// Proves that Vault answers, knows the token, has the mount and lets us read there. It also keeps the token alive
-    /// while nobody else asks.
+    /// Proves that Vault answers, knows the token, has an engine of version 2 at the mount and lets us read there. It
+    /// also keeps the token alive while nobody else asks.
     ///
     /// # Errors
     /// What stands in the way.
@@ -62,7 +66,24 @@ impl VaultSecrets {
             agent_id: AgentId::new(uuid::Uuid::nil()),
             credential_id: CredentialId::new(uuid::Uuid::nil()),
         };
-        self.client.in_time(self.client.versions(&self.path(nobody))).await.map(drop)
+        let checked = async {
+            self.client.versions(&self.path(nobody)).await?;
+            self.must_keep_versions().await
+        };
+        self.client.in_time(checked).await
+    }
+
+    /// Fails if the engine is of version 1, which would write over what is there. It is asked until that is known; after
+    /// a question about a path, whose answer tells a mount that is not there from one that we may not see.
+    async fn must_keep_versions(&self) -> Result<(), VaultError> {
+        if self.is_versioned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if !self.client.is_versioned(&self.mount).await? {
+            return Err(VaultError::Unversioned(self.mount.as_str().to_owned()));
+        }
+        self.is_versioned.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn path(&self, owner: SecretOwner) -> VaultPath {
@@ -72,6 +93,7 @@ impl VaultSecrets {
     async fn put_version(&self, path: &VaultPath, document: &Document) -> Result<u64, VaultError> {
         for _ in 0..WRITE_ATTEMPTS {
             let versions = self.client.versions(path).await?;
+            self.must_keep_versions().await?;
             if let Some(version) = self.written(path, &versions, &document.write_id).await? {
                 return Ok(version);
             }

@@ -61,6 +61,9 @@ async fn settings_that_do_not_fit_refuse_to_start() {
     };
     with("sesame", "secret").run(&["serve"]).failed(2, &["Vault refuses the login (403); check VAULT_TOKEN"]);
     with(&vault.root_token, "nowhere").run(&["serve"]).failed(2, &["check VAULT_MOUNT"]);
+    let unversioned = with(&vault.root_token, &vault.old_mount(json!({"version": "1"})).await);
+    unversioned.run(&["serve"]).failed(2, &["needs a KV engine of version 2", "vault kv enable-versioning kv1-"]);
+    unversioned.run(&["bootstrap", "--recover"]).failed(1, &["vault kv enable-versioning kv1-"]);
     let policy = vault.policy("path \"auth/token/lookup-self\" { capabilities = [\"read\"] }", "secret").await;
     let powerless = vault.token(&policy, json!({})).await;
     with(&powerless, "secret").run(&["serve"]).failed(2, &["refuses access (403)", "agentidp-policy.hcl"]);
