@@ -38,6 +38,11 @@ pub struct Kept {
 }
 
 impl Custody {
+    /// Whether a new secret is written outside the database: before that it is worth asking whether its row would be refused.
+    pub fn writes_outside(&self) -> bool {
+        self.current.backend().is_outside()
+    }
+
     /// Keeps a new secret of a credential whose row has the revision `from`, or is not there yet. The change that names it
     /// gets [`Kept::write`] into its journal, and its result goes through [`Custody::ended`].
     ///
@@ -53,7 +58,7 @@ impl Custody {
     ) -> Result<Kept, CustodyError> {
         let write = SecretWrite { id: WriteId::new(self.ambient.uuid()), owner };
         let backend = self.current.backend();
-        let announced = backend.is_outside();
+        let announced = self.writes_outside();
         if announced {
             self.records.announce(&Intent { write, backend, at: self.now(), from }).await?;
         }

@@ -47,6 +47,11 @@ impl OutsideSecrets {
             .collect()
     }
 
+    /// How many versions were ever written, and are not pushed out.
+    pub fn written(&self) -> usize {
+        self.kept.lock().unwrap().values().map(Vec::len).sum()
+    }
+
     /// The references to what can still be verified.
     pub fn references(&self) -> BTreeSet<String> {
         self.live().iter().map(|(at, _)| name(at)).collect()

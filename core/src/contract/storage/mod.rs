@@ -206,6 +206,7 @@ macro_rules! storage_contract {
             bootstrap:
                 the_database_answers,
                 bootstrap_happens_once,
+                it_is_known_whether_there_is_an_administrator,
                 bootstrap_races_leave_one_administrator,
                 a_suspended_administrator_does_not_count;
         );
