@@ -65,6 +65,22 @@ async fn the_current_version_is_what_a_workload_needs() {
     store.ping().await.unwrap();
 }
 
+/// The prefix of new secrets may have changed since the write was announced.
+#[tokio::test]
+async fn a_write_is_taken_back_where_it_was_announced() {
+    let (before, after) = (at(moto()).await, at(moto()).await);
+    let (one, two) = (secret(owner(1), 1), secret(owner(1), 2));
+    let kept = before.put(write(owner(1), 1), &one).await.unwrap();
+    let uncommitted = before.put(write(owner(1), 2), &two).await.unwrap();
+    let (here, there) = (after.location(owner(1)).unwrap(), before.location(owner(1)).unwrap());
+    assert_ne!(here, there);
+    after.undo(write(owner(1), 2).id, &here).await.expect("what never was there");
+    assert!(before.verify(&uncommitted, &presented(two.expose())).await.unwrap());
+    after.undo(write(owner(1), 2).id, &there).await.unwrap();
+    assert!(!before.verify(&uncommitted, &presented(two.expose())).await.unwrap());
+    assert!(before.verify(&kept, &presented(one.expose())).await.unwrap());
+}
+
 /// What is not a credential of this product proves nothing, for or against.
 #[tokio::test]
 async fn a_version_of_somebody_else_is_an_error() {
@@ -107,7 +123,7 @@ async fn every_call_fails(store: &AwsSecrets) {
     let answers = [
         store.verify(&kept, &presented("x")).await.map(drop),
         store.put(write(owner(1), 1), &secret(owner(1), 1)).await.map(drop),
-        store.undo(write(owner(1), 1)).await,
+        store.undo(write(owner(1), 1).id, &store.location(owner(1)).unwrap()).await,
         store.destroy(&kept.location().unwrap()).await,
         store.ping().await,
     ];

@@ -344,6 +344,24 @@ async fn a_change_that_comes_too_late_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_write_is_taken_back_where_it_was_announced() {
+    let world = World::outside().await;
+    let admin = world.admin().await;
+    let scene = Scene::new(&world, &admin).await;
+    let id = scene.made().await;
+    // The change never comes: the process has died, and the next one puts secrets elsewhere.
+    let owner = SecretOwner { agent_id: scene.agent.id, credential_id: id };
+    let secret = new_secret(id, world.ambient.entropy.as_ref());
+    let kept = world.custody.keep(owner, Some(1), &secret).await.unwrap();
+    assert!(world.outside.inner.references().contains(&name(&kept.at)));
+    world.outside.inner.move_to("elsewhere");
+    agree(&world, "moved").await;
+    assert_eq!(world.told.take(), [(TaskKind::Undo, 1, None)]);
+    scene.rotate(id).await.expect("the credential moves there");
+    agree(&world, "rotated").await;
+}
+
+#[tokio::test]
 async fn a_revocation_destroys_wherever_the_credential_was() {
     let world = World::outside().await;
     let admin = world.admin().await;

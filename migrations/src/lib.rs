@@ -16,6 +16,7 @@ mod m20261101_000013_make_audit_append_only;
 mod m20261101_000014_index_lists;
 mod m20261124_000015_name_key_uses;
 mod m20261125_000016_create_secret_custody;
+mod m20261201_000017_locate_secret_writes;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000014_index_lists::Migration),
             Box::new(m20261124_000015_name_key_uses::Migration),
             Box::new(m20261125_000016_create_secret_custody::Migration),
+            Box::new(m20261201_000017_locate_secret_writes::Migration),
         ]
     }
 }

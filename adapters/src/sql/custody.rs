@@ -28,7 +28,8 @@ impl CustodyStore for SqlStore {
             id: Set(intent.write.id.uuid()),
             agent_id: Set(intent.write.owner.agent_id.uuid()),
             credential_id: Set(intent.write.owner.credential_id.uuid()),
-            backend: Set(intent.backend.to_string()),
+            backend: Set(intent.location.backend.to_string()),
+            location: Set(Some(intent.location.path.clone())),
             created_at: Set(intent.at.unix_millis()),
             due_at: Set(intent.at.after(WRITE_TIME).unix_millis()),
             attempts: Set(0),
@@ -63,6 +64,7 @@ impl CustodyStore for SqlStore {
             Ok(Some(ClaimedWrite {
                 write: SecretWrite { id: WriteId::new(row.id), owner: owner(row.agent_id, row.credential_id) },
                 backend: Row::of("secret_writes", row.id).parse("backend", &row.backend)?,
+                path: row.location,
                 attempts: count(attempts),
             }))
         })

@@ -12,7 +12,7 @@ mod mount;
 mod session;
 
 use agentidp_core::domain::credential::{Backend, MAX_GRACED_SECRETS, SecretLocation, SecretRef};
-use agentidp_core::domain::ids::{AgentId, CredentialId};
+use agentidp_core::domain::ids::{AgentId, CredentialId, WriteId};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::vault::{VaultMount, VaultPath};
 use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
@@ -168,6 +168,11 @@ impl SecretStore for VaultSecrets {
         Backend::Vault
     }
 
+    #[skip_autometrics]
+    fn location(&self, owner: SecretOwner) -> Option<SecretLocation> {
+        Some(SecretLocation { backend: Backend::Vault, path: self.path(owner).to_string() })
+    }
+
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
         let path = self.path(write.owner);
         let document = Document {
@@ -180,16 +185,13 @@ impl SecretStore for VaultSecrets {
         Ok(SecretRef::Vault { path: path.to_string(), version })
     }
 
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
-        let (path, id) = (self.path(write.owner), write.id.to_string());
+    async fn undo(&self, id: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
+        let (path, id) = (located(location)?, id.to_string());
         self.client.in_time(self.undo_version(&path, &id)).await.map_err(unavailable)
     }
 
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        if location.backend != Backend::Vault {
-            return Err(SecretError::NotConfigured(format!("nothing of `{}` lies in Vault", location.backend)));
-        }
-        let path = parse(&location.path)?;
+        let path = located(location)?;
         self.client.in_time(self.destroy_all(&path)).await.map_err(unavailable)
     }
 }
@@ -203,6 +205,14 @@ impl SecretHealth for VaultSecrets {
 
 fn unavailable(error: VaultError) -> SecretError {
     SecretError::Unavailable(Box::new(error))
+}
+
+/// The path that a location is.
+fn located(location: &SecretLocation) -> Result<VaultPath, SecretError> {
+    if location.backend != Backend::Vault {
+        return Err(SecretError::NotConfigured(format!("nothing of `{}` lies in Vault", location.backend)));
+    }
+    parse(&location.path)
 }
 
 fn parse(path: &str) -> Result<VaultPath, SecretError> {

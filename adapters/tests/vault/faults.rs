@@ -3,7 +3,7 @@
 use crate::own::Own;
 use crate::relay::{Mode, Relay, answer};
 use crate::server::{PATIENCE, POLICY, Server};
-use crate::{Kept, failure};
+use crate::{Kept, failure, undo};
 use agentidp_adapters::vault::{VaultConfig, VaultLogin, VaultSecrets};
 use agentidp_core::contract::secrets::{owner, secret, write};
 use agentidp_core::ports::secrets::{SecretHealth, SecretStore};
@@ -20,7 +20,7 @@ async fn everything_fails(store: &VaultSecrets, kept: &Kept, words: &str) {
         failure(kept.verify(store).await),
         failure(wrong.verify(store).await),
         failure(store.put(write(owner(1), 2), &secret(owner(1), 2)).await),
-        failure(store.undo(write(owner(1), 1)).await),
+        failure(undo(store, 1, 1).await),
         failure(store.destroy(&kept.at.location().unwrap()).await),
         failure(store.ping().await),
     ] {
