@@ -92,13 +92,30 @@ async fn what_was_taken_back_is_never_current_again() {
         for number in 1..=3_u8 {
             store.put(write(owner(1), number.into()), &secret(owner(1), number)).await.unwrap();
         }
+        let place = store.location(owner(1)).unwrap();
         for number in undone {
-            store.undo(write(owner(1), *number)).await.unwrap();
+            store.undo(write(owner(1), *number).id, &place).await.unwrap();
         }
         let name = format!("{prefix}agents/{}/credentials/{}", owner(1).agent_id, owner(1).credential_id);
         let expected = expected.map(|number| write(owner(1), number).id.to_string());
         assert_eq!(current(&client, &name).await, expected, "{undone:?}");
     }
+}
+
+/// The prefix of new secrets may have changed since the write was announced.
+#[tokio::test]
+async fn a_write_is_taken_back_where_it_was_announced() {
+    let (before, after) = (at(moto()).await, at(moto()).await);
+    let (one, two) = (secret(owner(1), 1), secret(owner(1), 2));
+    let kept = before.put(write(owner(1), 1), &one).await.unwrap();
+    let uncommitted = before.put(write(owner(1), 2), &two).await.unwrap();
+    let (here, there) = (after.location(owner(1)).unwrap(), before.location(owner(1)).unwrap());
+    assert_ne!(here, there);
+    after.undo(write(owner(1), 2).id, &here).await.expect("what never was there");
+    assert!(before.verify(&uncommitted, &presented(two.expose())).await.unwrap());
+    after.undo(write(owner(1), 2).id, &there).await.unwrap();
+    assert!(!before.verify(&uncommitted, &presented(two.expose())).await.unwrap());
+    assert!(before.verify(&kept, &presented(one.expose())).await.unwrap());
 }
 
 /// What is not a credential of this product proves nothing, for or against.
@@ -143,7 +160,7 @@ async fn every_call_fails(store: &AwsSecrets) {
     let answers = [
         store.verify(&kept, &presented("x")).await.map(drop),
         store.put(write(owner(1), 1), &secret(owner(1), 1)).await.map(drop),
-        store.undo(write(owner(1), 1)).await,
+        store.undo(write(owner(1), 1).id, &store.location(owner(1)).unwrap()).await,
         store.destroy(&kept.location().unwrap()).await,
         store.ping().await,
     ];

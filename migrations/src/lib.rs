@@ -16,6 +16,8 @@ mod m20261101_000013_make_audit_append_only;
 mod m20261101_000014_index_lists;
 mod m20261124_000015_name_key_uses;
 mod m20261125_000016_create_secret_custody;
+mod m20261201_000017_locate_secret_writes;
+mod m20261201_000018_index_due_places;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{
@@ -47,6 +49,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000014_index_lists::Migration),
             Box::new(m20261124_000015_name_key_uses::Migration),
             Box::new(m20261125_000016_create_secret_custody::Migration),
+            Box::new(m20261201_000017_locate_secret_writes::Migration),
+            Box::new(m20261201_000018_index_due_places::Migration),
         ]
     }
 }

@@ -10,6 +10,7 @@ mod document;
 pub use connect::{NoRegion, Settings, connect, local_region};
 
 use agentidp_core::domain::credential::{Backend, SecretLocation, SecretRef};
+use agentidp_core::domain::ids::WriteId;
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use async_trait::async_trait;
@@ -139,6 +140,11 @@ impl SecretStore for AwsSecrets {
         Backend::AwsSecretsManager
     }
 
+    #[skip_autometrics]
+    fn location(&self, owner: SecretOwner) -> Option<SecretLocation> {
+        Some(SecretLocation { backend: self.backend(), path: self.name(owner) })
+    }
+
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
         let (name, version_id) = (self.name(write.owner), write.id.to_string());
         let document = Document::write(write.owner, secret)?;
@@ -148,10 +154,10 @@ impl SecretStore for AwsSecrets {
         Ok(SecretRef::AwsSecretsManager { name, version_id })
     }
 
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
-        let (name, version) = (self.name(write.owner), write.id.to_string());
+    async fn undo(&self, id: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
+        let (name, version) = (named(location)?, id.to_string());
         let label = format!("{UNDONE}{version}");
-        let labelled = self.client.update_secret_version_stage().secret_id(&name).version_stage(label);
+        let labelled = self.client.update_secret_version_stage().secret_id(name).version_stage(label);
         let labelled = labelled.move_to_version_id(&version).send().await;
         // An invalid request: the secret is deleted, so nothing of it verifies. An invalid parameter: the version is none.
         let found = known(labelled, |error| {
@@ -160,16 +166,13 @@ impl SecretStore for AwsSecrets {
                 || error.is_invalid_parameter_exception()
         });
         match found? {
-            Some(_) => self.step_back(&name, &version).await,
+            Some(_) => self.step_back(name, &version).await,
             None => Ok(()),
         }
     }
 
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        if location.backend != Backend::AwsSecretsManager {
-            return Err(foreign(location.backend));
-        }
-        self.delete(&location.path).await
+        self.delete(named(location)?).await
     }
 }
 
@@ -181,6 +184,12 @@ fn has_label(version: &SecretVersionsListEntry, is_it: impl Fn(&str) -> bool) ->
 fn age(version: &SecretVersionsListEntry) -> (Option<(i64, u32)>, Option<&str>) {
     let at = version.created_date().map(|at| (at.secs(), at.subsec_nanos()));
     (at, version.version_id())
+}
+
+/// The name that a location is.
+fn named(location: &SecretLocation) -> Result<&str, SecretError> {
+    let is_here = location.backend == Backend::AwsSecretsManager;
+    is_here.then_some(location.path.as_str()).ok_or_else(|| foreign(location.backend))
 }
 
 fn foreign(backend: Backend) -> SecretError {
