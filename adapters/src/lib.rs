@@ -17,4 +17,6 @@ pub mod secret_router;
 pub mod signing_keys;
 pub mod sql;
 pub mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod vault;

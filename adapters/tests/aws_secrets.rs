@@ -22,7 +22,7 @@ fn moto() -> String {
 }
 
 async fn at(endpoint_url: String) -> AwsSecrets {
-    let client = connect(&Settings { endpoint_url: Some(endpoint_url), region: None }).await;
+    let client = connect(&Settings { endpoint_url: Some(endpoint_url), region: None }).await.unwrap();
     // Names of its own for each test: they share a server.
     AwsSecrets::new(client, format!("test/{}/", uuid::Uuid::new_v4()))
 }
@@ -51,7 +51,7 @@ agentidp_core::secret_verifier_contract!(aws_as_verifier, super::verifier);
 /// A workload reads the credential by the name alone.
 #[tokio::test]
 async fn the_current_version_is_what_a_workload_needs() {
-    let client = connect(&Settings { endpoint_url: Some(moto()), region: None }).await;
+    let client = connect(&Settings { endpoint_url: Some(moto()), region: None }).await.unwrap();
     let prefix = format!("test/{}/", uuid::Uuid::new_v4());
     let store = AwsSecrets::new(client.clone(), prefix.as_str());
     store.put(write(owner(1), 1), &secret(owner(1), 1)).await.unwrap();
@@ -65,10 +65,63 @@ async fn the_current_version_is_what_a_workload_needs() {
     store.ping().await.unwrap();
 }
 
+/// Which write's version a workload reads by the name; none: the secret is deleted. The label is said, since without it
+/// moto gives the version that was written last.
+async fn current(client: &aws_sdk_secretsmanager::Client, name: &str) -> Option<String> {
+    let read = client.get_secret_value().secret_id(name).version_stage("AWSCURRENT").send().await.ok()?;
+    read.version_id().map(ToOwned::to_owned)
+}
+
+/// Whatever was taken back, in whichever order: the current version is the newest of the others, or there is none.
+#[tokio::test]
+async fn what_was_taken_back_is_never_current_again() {
+    let client = connect(&Settings { endpoint_url: Some(moto()), region: None }).await.unwrap();
+    for (undone, expected) in [
+        (&[2, 3][..], Some(1)),
+        (&[3, 2], Some(1)),
+        (&[3], Some(2)),
+        (&[2], Some(3)),
+        (&[1, 3], Some(2)),
+        (&[3, 1, 3], Some(2)),
+        (&[1, 2, 3], None),
+        (&[3, 2, 1], None),
+        (&[2, 3, 1], None),
+    ] {
+        let prefix = format!("test/{}/", uuid::Uuid::new_v4());
+        let store = AwsSecrets::new(client.clone(), prefix.as_str());
+        for number in 1..=3_u8 {
+            store.put(write(owner(1), number.into()), &secret(owner(1), number)).await.unwrap();
+        }
+        let place = store.location(owner(1)).unwrap();
+        for number in undone {
+            store.undo(write(owner(1), *number).id, &place).await.unwrap();
+        }
+        let name = format!("{prefix}agents/{}/credentials/{}", owner(1).agent_id, owner(1).credential_id);
+        let expected = expected.map(|number| write(owner(1), number).id.to_string());
+        assert_eq!(current(&client, &name).await, expected, "{undone:?}");
+    }
+}
+
+/// The prefix of new secrets may have changed since the write was announced.
+#[tokio::test]
+async fn a_write_is_taken_back_where_it_was_announced() {
+    let (before, after) = (at(moto()).await, at(moto()).await);
+    let (one, two) = (secret(owner(1), 1), secret(owner(1), 2));
+    let kept = before.put(write(owner(1), 1), &one).await.unwrap();
+    let uncommitted = before.put(write(owner(1), 2), &two).await.unwrap();
+    let (here, there) = (after.location(owner(1)).unwrap(), before.location(owner(1)).unwrap());
+    assert_ne!(here, there);
+    after.undo(write(owner(1), 2).id, &here).await.expect("what never was there");
+    assert!(before.verify(&uncommitted, &presented(two.expose())).await.unwrap());
+    after.undo(write(owner(1), 2).id, &there).await.unwrap();
+    assert!(!before.verify(&uncommitted, &presented(two.expose())).await.unwrap());
+    assert!(before.verify(&kept, &presented(one.expose())).await.unwrap());
+}
+
 /// What is not a credential of this product proves nothing, for or against.
 #[tokio::test]
 async fn a_version_of_somebody_else_is_an_error() {
-    let client = connect(&Settings { endpoint_url: Some(moto()), region: None }).await;
+    let client = connect(&Settings { endpoint_url: Some(moto()), region: None }).await.unwrap();
     let name = format!("test/{}", uuid::Uuid::new_v4());
     let made = client.create_secret().name(&name).secret_string("marker-of-a-secret").send().await.unwrap();
     let kept = SecretRef::AwsSecretsManager { name, version_id: made.version_id().unwrap().to_owned() };
@@ -107,7 +160,7 @@ async fn every_call_fails(store: &AwsSecrets) {
     let answers = [
         store.verify(&kept, &presented("x")).await.map(drop),
         store.put(write(owner(1), 1), &secret(owner(1), 1)).await.map(drop),
-        store.undo(write(owner(1), 1)).await,
+        store.undo(write(owner(1), 1).id, &store.location(owner(1)).unwrap()).await,
         store.destroy(&kept.location().unwrap()).await,
         store.ping().await,
     ];

@@ -80,6 +80,10 @@ impl StoreHealth for Silent {
         std::future::pending().await
     }
 
+    async fn has_administrator(&self) -> Result<bool, StoreError> {
+        std::future::pending().await
+    }
+
     async fn bootstrap(&self, _: &Agent, _: &Credential, _: bool, _: &Journal) -> Result<bool, StoreError> {
         std::future::pending().await
     }

@@ -3,10 +3,15 @@
 
 mod support;
 
-use sea_orm::ConnectionTrait;
+use agentidp_migrations::{HISTORY, Migrator, MigratorTrait, TABLES};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use support::{Scratch, connected, on_both, open};
 
-on_both!(asking_for_the_schema_changes_nothing, what_a_newer_release_applied_is_told);
+on_both!(
+    asking_for_the_schema_changes_nothing,
+    what_a_newer_release_applied_is_told,
+    every_table_is_in_the_list_of_those_that_need_rights,
+);
 
 async fn migrating_at_once_is_done_once(url: String) {
     let stores = [connected(&url).await, connected(&url).await, connected(&url).await];
@@ -39,10 +44,29 @@ async fn migrating_at_once_is_done_once_on_postgres() {
 /// Asking must not make the table of migrations: a server may have no right to.
 async fn asking_for_the_schema_changes_nothing(url: String) {
     let store = connected(&url).await;
-    assert!(store.pending_migrations().await.unwrap().len() >= 15);
+    assert_eq!(store.pending_migrations().await.unwrap().len(), Migrator::migrations().len());
     assert!(store.unknown_migrations().await.unwrap().is_empty());
     let db = open(&url).await;
     assert!(db.execute_unprepared("SELECT * FROM seaql_migrations").await.is_err());
+    db.close().await.unwrap();
+    store.close().await.unwrap();
+}
+
+async fn every_table_is_in_the_list_of_those_that_need_rights(url: String) {
+    let store = connected(&url).await;
+    assert_eq!(store.missing_rights().await.unwrap(), None, "there is no table");
+    store.migrate().await.unwrap();
+    assert_eq!(store.missing_rights().await.unwrap(), None, "its own tables");
+    let db = open(&url).await;
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => "SELECT tablename::text AS name FROM pg_tables WHERE schemaname = current_schema()",
+        _ => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    };
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+    let mut tables: Vec<String> = rows.iter().map(|row| row.try_get("", "name").unwrap()).collect();
+    tables.retain(|table| table != HISTORY);
+    tables.sort_unstable();
+    assert_eq!(tables, TABLES);
     db.close().await.unwrap();
     store.close().await.unwrap();
 }

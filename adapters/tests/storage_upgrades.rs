@@ -209,16 +209,31 @@ async fn keys_come_over<S: KeyStore + IdempotencyStore>(store: &S, number: usize
 }
 
 async fn custody_comes_over(store: &dyn CustodyStore, number: usize) {
-    let expected = if number >= 16 { (1, 1) } else { (0, 0) };
+    let expected = match number {
+        0..16 => (0, 0),
+        16 => (1, 1),
+        17 => (2, 1),
+        _ => (2, 2),
+    };
     let pending = store.pending().await.unwrap();
     assert_eq!((pending.writes, pending.destructions), expected);
-    let write = store.claim_write(None, NOW).await.unwrap();
-    let write =
-        write.map(|claimed| (claimed.write.id.uuid(), claimed.write.owner.credential_id.uuid(), claimed.attempts));
-    assert_eq!(write, (number >= 16).then(|| (uuid(0xf001), uuid(0xc006), 3)));
-    let place = store.claim_location(None, NOW).await.unwrap();
-    let place = place.map(|claimed| (claimed.location.path, claimed.owner.agent_id, claimed.attempts));
-    assert_eq!(place, (number >= 16).then(|| ("secret/data/agentidp/c004".to_owned(), agent_id(0xa003), 2)));
+    let mut writes = Vec::new();
+    while let Some(claimed) = store.claim_write(None, NOW).await.unwrap() {
+        let (id, owner) = (claimed.write.id.uuid(), claimed.write.owner.credential_id.uuid());
+        writes.push((id, owner, claimed.attempts, claimed.path));
+    }
+    let place = format!("kv/agentidp/agents/{}/credentials/{}", uuid(0xa001), uuid(0xc005));
+    let rows = [(16, (uuid(0xf001), uuid(0xc006), 3, None)), (17, (uuid(0xf002), uuid(0xc005), 1, Some(place)))];
+    assert_eq!(writes, since(number, rows));
+    let mut places = Vec::new();
+    while let Some(claimed) = store.claim_location(None, NOW).await.unwrap() {
+        places.push((claimed.location.path, claimed.owner.agent_id, claimed.attempts));
+    }
+    let rows = [
+        (16, ("secret/data/agentidp/c004".to_owned(), agent_id(0xa003), 2)),
+        (18, ("agentidp/c008".to_owned(), agent_id(0xa004), 5)),
+    ];
+    assert_eq!(places, since(number, rows));
 }
 
 /// A database at the migration `number`, written to all along the way, comes over.

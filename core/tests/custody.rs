@@ -10,9 +10,10 @@
 
 mod support;
 
+use agentidp_core::contract::storage::race;
 use agentidp_core::domain::agent::{Agent, AgentStatus};
 use agentidp_core::domain::caller::Caller;
-use agentidp_core::domain::credential::{Backend, Credential, Rotation};
+use agentidp_core::domain::credential::{Backend, Credential, MAX_ACTIVE_CREDENTIALS, Rotation};
 use agentidp_core::domain::ids::CredentialId;
 use agentidp_core::domain::secret::PresentedSecret;
 use agentidp_core::ports::custody::{Pending, TaskKind};
@@ -247,12 +248,65 @@ async fn each_step_of_a_bootstrap_may_fail() {
 }
 
 #[tokio::test]
-async fn a_bootstrap_that_is_refused_leaves_nothing_outside() {
+async fn a_bootstrap_that_is_refused_writes_nothing_outside() {
     let world = World::outside().await;
     world.bootstrap().run("system".parse().unwrap(), false).await.unwrap();
+    world.store.take_calls();
     let refused = world.bootstrap().run("system".parse().unwrap(), false).await;
     assert!(matches!(refused, Err(BootstrapError::AlreadyDone)), "{refused:?}");
-    assert_eq!(world.told.take(), [(TaskKind::Undo, 1, None)]);
+    assert_eq!((world.outside.inner.written(), world.told.take()), (1, vec![]));
+    assert_eq!(world.store.take_calls(), ["health.has_administrator"]);
+}
+
+/// Both find no administrator, and both write.
+#[tokio::test]
+async fn of_two_bootstraps_the_one_that_is_refused_leaves_nothing_outside() {
+    let world = World::outside().await;
+    let service = world.bootstrap();
+    let results = race([1, 2].map(|_| service.run("system".parse().unwrap(), false))).await;
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(BootstrapError::AlreadyDone))).count(), 1);
+    assert_eq!((world.outside.inner.written(), world.told.take()), (2, vec![(TaskKind::Undo, 1, None)]));
+    assert_eq!(world.outside.inner.references(), named(&world).await);
+}
+
+#[tokio::test]
+async fn a_credential_too_many_writes_nothing_outside() {
+    let world = World::outside().await;
+    let admin = world.admin().await;
+    let scene = Scene::new(&world, &admin).await;
+    let soon = world.now().after(seconds(60));
+    let short = world.credentials().generate(&scene.by, Some(soon), None).await.unwrap().credential.id;
+    world.clock.set(soon);
+    for _ in 0..MAX_ACTIVE_CREDENTIALS {
+        scene.generate().await.unwrap();
+    }
+    let (written, revival) = (world.outside.inner.written(), Some(soon.after(seconds(60))));
+    let rotation = Rotation { expires_at: revival, ..Rotation::default() };
+    world.store.take_calls();
+    for refused in [scene.generate().await, world.credentials().rotate(&scene.by, short, rotation, None).await] {
+        assert!(matches!(refused, Err(CredentialError::LimitReached)), "{refused:?}");
+    }
+    assert_eq!((world.outside.inner.written(), world.told.take()), (written, vec![]));
+    assert_eq!(world.store.take_calls(), ["credentials.list", "credentials.find", "credentials.list"]);
+    let other = credentials(&world).await.iter().find(|credential| credential.id != short).unwrap().id;
+    scene.rotate(other).await.expect("one that is active needs no room");
+    scene.revoke(other).await.unwrap();
+    world.credentials().rotate(&scene.by, short, rotation, None).await.expect("there is room now");
+}
+
+/// Both find room for one, and both write.
+#[tokio::test]
+async fn of_two_last_credentials_the_one_that_is_refused_leaves_nothing_outside() {
+    let world = World::outside().await;
+    let admin = world.admin().await;
+    let scene = Scene::new(&world, &admin).await;
+    for _ in 1..MAX_ACTIVE_CREDENTIALS {
+        scene.generate().await.unwrap();
+    }
+    let written = world.outside.inner.written();
+    let results = race([1, 2].map(|_| scene.generate())).await;
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(CredentialError::LimitReached))).count(), 1);
+    assert_eq!((world.outside.inner.written(), world.told.take()), (written + 2, vec![(TaskKind::Undo, 1, None)]));
     assert_eq!(world.outside.inner.references(), named(&world).await);
 }
 
@@ -287,6 +341,24 @@ async fn a_change_that_comes_too_late_changes_nothing() {
     let late = CredentialStore::insert(world.store.inner.as_ref(), &credential, 0, 10, &journal).await;
     assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
     agree(&world, "late").await;
+}
+
+#[tokio::test]
+async fn a_write_is_taken_back_where_it_was_announced() {
+    let world = World::outside().await;
+    let admin = world.admin().await;
+    let scene = Scene::new(&world, &admin).await;
+    let id = scene.made().await;
+    // The change never comes: the process has died, and the next one puts secrets elsewhere.
+    let owner = SecretOwner { agent_id: scene.agent.id, credential_id: id };
+    let secret = new_secret(id, world.ambient.entropy.as_ref());
+    let kept = world.custody.keep(owner, Some(1), &secret).await.unwrap();
+    assert!(world.outside.inner.references().contains(&name(&kept.at)));
+    world.outside.inner.move_to("elsewhere");
+    agree(&world, "moved").await;
+    assert_eq!(world.told.take(), [(TaskKind::Undo, 1, None)]);
+    scene.rotate(id).await.expect("the credential moves there");
+    agree(&world, "rotated").await;
 }
 
 #[tokio::test]

@@ -8,11 +8,9 @@
     reason = "these are tests"
 )]
 
-#[path = "../../app/tests/api/support/database.rs"]
-#[allow(dead_code, reason = "the tests of the API use the rest")]
-mod database;
 mod support;
 
+use agentidp_adapters::testing::{Database, TestDatabase};
 use agentidp_core::contract::storage::race;
 use agentidp_core::domain::agent::Agent;
 use agentidp_core::domain::audit::Action;
@@ -23,7 +21,6 @@ use agentidp_core::ports::custody::Pending;
 use agentidp_core::ports::storage::{CredentialStore, IdempotencyStore};
 use agentidp_core::services::access::Authorized;
 use agentidp_core::services::credentials::{CredentialError, WithSecret};
-use database::{Database, TestDatabase};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use support::outside::name;

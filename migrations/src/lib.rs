@@ -16,6 +16,8 @@ mod m20261101_000013_make_audit_append_only;
 mod m20261101_000014_index_lists;
 mod m20261124_000015_name_key_uses;
 mod m20261125_000016_create_secret_custody;
+mod m20261201_000017_locate_secret_writes;
+mod m20261201_000018_index_due_places;
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{
@@ -47,15 +49,36 @@ impl MigratorTrait for Migrator {
             Box::new(m20261101_000014_index_lists::Migration),
             Box::new(m20261124_000015_name_key_uses::Migration),
             Box::new(m20261125_000016_create_secret_custody::Migration),
+            Box::new(m20261201_000017_locate_secret_writes::Migration),
+            Box::new(m20261201_000018_index_due_places::Migration),
         ]
     }
 }
+
+/// The table of the migrations that were applied.
+pub const HISTORY: &str = "seaql_migrations";
+
+/// Every other table, as the migrations leave them.
+pub const TABLES: [&str; 12] = [
+    "agents",
+    "audit_events",
+    "audit_retention",
+    "credential_grace",
+    "credentials",
+    "idempotency_records",
+    "policies",
+    "secret_custody",
+    "secret_writes",
+    "signing_keys",
+    "token_revocations",
+    "token_usage",
+];
 
 /// What stands in the name of a migration that takes something away: a release that does not know it must not serve.
 const CONTRACTS: &str = "_contract_";
 
 /// The names of the migrations that the database lacks. Only reads: a server without the right to change the schema
-/// may ask.
+/// may ask. PostgreSQL hides [`HISTORY`] from a role without rights on it, to which all of them seem to be lacking.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -93,10 +116,10 @@ where
     C: ConnectionTrait,
     &'c C: IntoSchemaManagerConnection<'c>,
 {
-    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
+    if !SchemaManager::new(db).has_table(HISTORY).await? {
         return Ok(BTreeSet::new());
     }
-    let versions = Query::select().column("version").from("seaql_migrations").to_owned();
+    let versions = Query::select().column("version").from(HISTORY).to_owned();
     db.query_all(&versions).await?.iter().map(|row| row.try_get("", "version")).collect()
 }
 

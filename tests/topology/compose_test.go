@@ -131,6 +131,36 @@ func TestSecretsAreFiles(t *testing.T) {
 	}
 }
 
+// What cannot draw all of them says so and draws none.
+func TestSecretsAreDrawnWholeOrNotAtAll(t *testing.T) {
+	for name, test := range map[string]struct{ openssl, words string }{
+		"old":    {"echo OpenSSL 1.1.1w 11 Sep 2023", "is OpenSSL 1.1.1w 11 Sep 2023; install OpenSSL 3 or newer"},
+		"other":  {"echo LibreSSL 3.3.6", "is LibreSSL 3.3.6; install OpenSSL 3 or newer"},
+		"broken": {`[ "$1" = version ] && echo OpenSSL 3.0.19 || { echo no entropy >&2; exit 1; }`, "no entropy\n"},
+		"late": {
+			`case "$1 $*" in version*) echo OpenSSL 10.0.0 ;; *-CA*) echo unknown option >&2; exit 1 ;; esac`,
+			"unknown option\nmake-secrets: openssl makes no certificate; nothing was drawn\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			programs, place := t.TempDir(), t.TempDir()
+			script := "#!/bin/sh\n" + test.openssl + "\n"
+			if err := os.WriteFile(filepath.Join(programs, "openssl"), []byte(script), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			command := exec.Command(filepath.Join(root, "deploy/make-secrets"), filepath.Join(place, "secrets"))
+			command.Env = []string{"PATH=" + programs + ":" + os.Getenv("PATH"), "TMPDIR=" + place}
+			told, err := command.CombinedOutput()
+			if err == nil || !strings.Contains(string(told), test.words) {
+				t.Errorf("%v: %s", err, told)
+			}
+			if left := must(os.ReadDir(place)); len(left) > 0 {
+				t.Errorf("it left %v", left)
+			}
+		})
+	}
+}
+
 func TestMountedFilesAreThereAndReadOnly(t *testing.T) {
 	mounted := 0
 	for name, service := range project(t).Services {

@@ -7,14 +7,17 @@
 mod connect;
 mod document;
 
-pub use connect::{Settings, connect};
+pub use connect::{NoRegion, Settings, connect, local_region};
 
 use agentidp_core::domain::credential::{Backend, SecretLocation, SecretRef};
+use agentidp_core::domain::ids::WriteId;
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use async_trait::async_trait;
+use autometrics::autometrics;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::types::SecretVersionsListEntry;
 use document::Document;
 use std::error::Error;
 
@@ -22,10 +25,13 @@ use std::error::Error;
 const RECOVERY_DAYS: i64 = 7;
 /// The version that readers without a version id get.
 const CURRENT: &str = "AWSCURRENT";
-/// The version that had the label before.
-const PREVIOUS: &str = "AWSPREVIOUS";
 /// Begins the label of a version that was taken back; its id follows.
 const UNDONE: &str = "agentidp-undone-";
+
+/// Versions that are asked for at a time; the most that AWS gives.
+const PAGE: i32 = 100;
+/// AWS keeps about a hundred, and more only of the last day.
+const MOST_VERSIONS: usize = 2_000;
 
 /// Keeps secrets in AWS Secrets Manager.
 #[derive(Debug, Clone)]
@@ -59,21 +65,36 @@ impl AwsSecrets {
         }
     }
 
-    /// Takes the label of the current version from `version`: gives it back to the one before, or deletes the secret if
-    /// there is none.
+    /// Takes the label of the current version from `version`: gives it to the newest one that was not taken back, or
+    /// deletes the secret if there is none. The one before may have been taken back as well.
     async fn step_back(&self, name: &str, version: &str) -> Result<(), SecretError> {
-        let secret = self.client.describe_secret().secret_id(name).send().await.map_err(unavailable)?;
-        let labelled = |label: &str| {
-            let mut versions = secret.version_ids_to_stages().into_iter().flatten();
-            versions.find(|(_, labels)| labels.iter().any(|other| other == label)).map(|(id, _)| id.as_str())
-        };
-        if labelled(CURRENT) != Some(version) {
+        let versions = self.versions(name).await?;
+        let (its, others): (Vec<_>, Vec<_>) =
+            versions.into_iter().partition(|listed| listed.version_id() == Some(version));
+        if !its.iter().any(|listed| has_label(listed, |label| label == CURRENT)) {
             return Ok(());
         }
-        let Some(before) = labelled(PREVIOUS) else { return self.delete(name).await };
+        let kept = others.into_iter().filter(|listed| !has_label(listed, |label| label.starts_with(UNDONE)));
+        // Ids are in the order of time as well, for those of one second.
+        let newest = kept.max_by(|one, other| age(one).cmp(&age(other)));
+        let Some(newest) = newest.and_then(|newest| newest.version_id) else { return self.delete(name).await };
         let moved = self.client.update_secret_version_stage().secret_id(name).version_stage(CURRENT);
-        let moved = moved.remove_from_version_id(version).move_to_version_id(before).send().await;
+        let moved = moved.remove_from_version_id(version).move_to_version_id(newest).send().await;
         moved.map(drop).map_err(unavailable)
+    }
+
+    /// Every version of a secret, those without a label too.
+    async fn versions(&self, name: &str) -> Result<Vec<SecretVersionsListEntry>, SecretError> {
+        let pages = self.client.list_secret_version_ids().secret_id(name).include_deprecated(true).into_paginator();
+        let mut pages = pages.page_size(PAGE).send();
+        let mut versions = Vec::new();
+        while let Some(page) = pages.next().await {
+            versions.extend(page.map_err(unavailable)?.versions.unwrap_or_default());
+            if versions.len() > MOST_VERSIONS {
+                return Err(SecretError::Unavailable("the secret has more versions than AWS keeps".into()));
+            }
+        }
+        Ok(versions)
     }
 
     async fn delete(&self, name: &str) -> Result<(), SecretError> {
@@ -93,6 +114,7 @@ impl SecretHealth for AwsSecrets {
     }
 }
 
+#[autometrics]
 #[async_trait]
 impl SecretVerifier for AwsSecrets {
     async fn verify(&self, at: &SecretRef, presented: &PresentedSecret) -> Result<bool, SecretError> {
@@ -110,10 +132,17 @@ impl SecretVerifier for AwsSecrets {
     }
 }
 
+#[autometrics]
 #[async_trait]
 impl SecretStore for AwsSecrets {
+    #[skip_autometrics]
     fn backend(&self) -> Backend {
         Backend::AwsSecretsManager
+    }
+
+    #[skip_autometrics]
+    fn location(&self, owner: SecretOwner) -> Option<SecretLocation> {
+        Some(SecretLocation { backend: self.backend(), path: self.name(owner) })
     }
 
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
@@ -125,10 +154,10 @@ impl SecretStore for AwsSecrets {
         Ok(SecretRef::AwsSecretsManager { name, version_id })
     }
 
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
-        let (name, version) = (self.name(write.owner), write.id.to_string());
+    async fn undo(&self, id: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
+        let (name, version) = (named(location)?, id.to_string());
         let label = format!("{UNDONE}{version}");
-        let labelled = self.client.update_secret_version_stage().secret_id(&name).version_stage(label);
+        let labelled = self.client.update_secret_version_stage().secret_id(name).version_stage(label);
         let labelled = labelled.move_to_version_id(&version).send().await;
         // An invalid request: the secret is deleted, so nothing of it verifies. An invalid parameter: the version is none.
         let found = known(labelled, |error| {
@@ -137,17 +166,30 @@ impl SecretStore for AwsSecrets {
                 || error.is_invalid_parameter_exception()
         });
         match found? {
-            Some(_) => self.step_back(&name, &version).await,
+            Some(_) => self.step_back(name, &version).await,
             None => Ok(()),
         }
     }
 
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        if location.backend != Backend::AwsSecretsManager {
-            return Err(foreign(location.backend));
-        }
-        self.delete(&location.path).await
+        self.delete(named(location)?).await
     }
+}
+
+fn has_label(version: &SecretVersionsListEntry, is_it: impl Fn(&str) -> bool) -> bool {
+    version.version_stages().iter().any(|label| is_it(label))
+}
+
+/// What orders versions by the time at which they were written.
+fn age(version: &SecretVersionsListEntry) -> (Option<(i64, u32)>, Option<&str>) {
+    let at = version.created_date().map(|at| (at.secs(), at.subsec_nanos()));
+    (at, version.version_id())
+}
+
+/// The name that a location is.
+fn named(location: &SecretLocation) -> Result<&str, SecretError> {
+    let is_here = location.backend == Backend::AwsSecretsManager;
+    is_here.then_some(location.path.as_str()).ok_or_else(|| foreign(location.backend))
 }
 
 fn foreign(backend: Backend) -> SecretError {

@@ -5,8 +5,9 @@
 //! different credentials are never those of one text.
 
 use agentidp_core::domain::credential::{Backend, SecretLocation, SecretRef};
+use agentidp_core::domain::ids::WriteId;
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
-use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier, SecretWrite};
+use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq;
@@ -76,17 +77,25 @@ impl SecretStore for DigestSecrets {
         Backend::Digest
     }
 
+    fn location(&self, _: SecretOwner) -> Option<SecretLocation> {
+        None
+    }
+
     async fn put(&self, _: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
         Ok(SecretRef::Digest { key_id: self.current.key_id.clone(), mac: self.current.digest(secret.expose()) })
     }
 
     /// Nothing is kept outside the credential's row, so there is nothing to take back.
-    async fn undo(&self, _: SecretWrite) -> Result<(), SecretError> {
-        Ok(())
+    async fn undo(&self, _: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
+        Err(foreign(location))
     }
 
-    /// No digest has a location.
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        Err(SecretError::NotConfigured(format!("a digest does not lie in `{}`", location.backend)))
+        Err(foreign(location))
     }
+}
+
+/// No digest has a location.
+fn foreign(location: &SecretLocation) -> SecretError {
+    SecretError::NotConfigured(format!("a digest does not lie in `{}`", location.backend))
 }

@@ -54,6 +54,10 @@ impl<S: StoreHealth> StoreHealth for Metered<S> {
         self.observe("health_ping", self.inner.ping()).await
     }
 
+    async fn has_administrator(&self) -> Result<bool, StoreError> {
+        self.observe("health_has_administrator", self.inner.has_administrator()).await
+    }
+
     async fn bootstrap(
         &self,
         agent: &Agent,

@@ -8,7 +8,7 @@ use agentidp_core::domain::credential::Credential;
 use agentidp_core::ports::storage::{Journal, StoreError, StoreHealth};
 use async_trait::async_trait;
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 
 #[async_trait]
 impl StoreHealth for SqlStore {
@@ -18,6 +18,10 @@ impl StoreHealth for SqlStore {
             Ok(())
         })
         .await
+    }
+
+    async fn has_administrator(&self) -> Result<bool, StoreError> {
+        self.within(has_administrator(&self.connections.reader)).await
     }
 
     async fn bootstrap(
@@ -44,10 +48,10 @@ impl StoreHealth for SqlStore {
 }
 
 /// Capabilities are a JSON list of texts that hold no quotation mark, so a quoted one is found by its text.
-async fn has_administrator(tx: &DatabaseTransaction) -> Result<bool, Failure> {
-    let backend = tx.get_database_backend();
+async fn has_administrator<C: ConnectionTrait>(db: &C) -> Result<bool, Failure> {
+    let backend = db.get_database_backend();
     let named = dialect::contains(backend, Column::Capabilities, r#""admin:all""#);
     let covered = dialect::contains(backend, Column::Capabilities, r#""admin:*""#);
     let active = Entity::find().filter(Column::Status.eq(AgentStatus::Active.as_str())).filter(named.or(covered));
-    Ok(active.limit(1).one(tx).await?.is_some())
+    Ok(active.limit(1).one(db).await?.is_some())
 }

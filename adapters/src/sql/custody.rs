@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
-    QuerySelect, Select,
+    ColumnTrait, Condition, DatabaseConnection, DatabaseTransaction, DeleteMany, EntityTrait, PaginatorTrait,
+    QueryFilter, QuerySelect, Select, UpdateMany,
 };
 use uuid::Uuid;
 
@@ -28,7 +28,8 @@ impl CustodyStore for SqlStore {
             id: Set(intent.write.id.uuid()),
             agent_id: Set(intent.write.owner.agent_id.uuid()),
             credential_id: Set(intent.write.owner.credential_id.uuid()),
-            backend: Set(intent.backend.to_string()),
+            backend: Set(intent.location.backend.to_string()),
+            location: Set(Some(intent.location.path.clone())),
             created_at: Set(intent.at.unix_millis()),
             due_at: Set(intent.at.after(WRITE_TIME).unix_millis()),
             attempts: Set(0),
@@ -48,7 +49,7 @@ impl CustodyStore for SqlStore {
             let tx = self.begin().await?;
             let query = match id {
                 Some(id) => Entity::find_by_id(id.uuid()).lock_exclusive(),
-                None => dialect::claim_one(Entity::find().filter(Column::DueAt.lte(now.unix_millis())), Column::DueAt),
+                None => due_write(now),
             };
             let Some(row) = query.one(&tx).await? else { return Ok(None) };
             let (attempts, due_at) = next(row.attempts, now);
@@ -63,6 +64,7 @@ impl CustodyStore for SqlStore {
             Ok(Some(ClaimedWrite {
                 write: SecretWrite { id: WriteId::new(row.id), owner: owner(row.agent_id, row.credential_id) },
                 backend: Row::of("secret_writes", row.id).parse("backend", &row.backend)?,
+                path: row.location,
                 attempts: count(attempts),
             }))
         })
@@ -85,9 +87,7 @@ impl CustodyStore for SqlStore {
         use places::{Column, Entity};
         self.within(async {
             let tx = self.begin().await?;
-            let due = Entity::find().filter(Column::DueAt.lte(now.unix_millis()));
-            let due = agent.iter().fold(due, |due, agent| due.filter(Column::AgentId.eq(agent.uuid())));
-            let Some(row) = dialect::claim_one(due, Column::DueAt).one(&tx).await? else { return Ok(None) };
+            let Some(row) = due_place(agent, now).one(&tx).await? else { return Ok(None) };
             let (attempts, due_at) = next(row.attempts, now);
             Entity::update_many()
                 .col_expr(Column::Attempts, Expr::val(attempts))
@@ -107,18 +107,8 @@ impl CustodyStore for SqlStore {
     }
 
     async fn settle_location(&self, credential: CredentialId, location: &SecretLocation) -> Result<(), StoreError> {
-        let announced = Query::select()
-            .column(writes::Column::CredentialId)
-            .from(writes::Entity)
-            .and_where(writes::Column::CredentialId.eq(credential.uuid()))
-            .to_owned();
         self.within(async {
-            places::Entity::delete_many()
-                .filter(at(credential.uuid(), location.backend.as_str(), &location.path))
-                .filter(places::Column::RevokedAt.is_not_null())
-                .filter(Expr::exists(announced).not())
-                .exec(&self.connections.writer)
-                .await?;
+            settled(credential, location).exec(&self.connections.writer).await?;
             Ok(())
         })
         .await
@@ -128,8 +118,7 @@ impl CustodyStore for SqlStore {
         self.within(async {
             let db = &self.connections.reader;
             let (writes, first) = summary(db, writes::Entity::find(), writes::Column::CreatedAt).await?;
-            let revoked = places::Entity::find().filter(places::Column::DueAt.is_not_null());
-            let (destructions, revoked) = summary(db, revoked, places::Column::RevokedAt).await?;
+            let (destructions, revoked) = summary(db, pending_places(), places::Column::RevokedAt).await?;
             let oldest = first.into_iter().chain(revoked).min().map(Timestamp::from_unix_millis);
             Ok(Pending { writes, destructions, oldest })
         })
@@ -137,17 +126,52 @@ impl CustodyStore for SqlStore {
     }
 }
 
+/// The write that is longest due, locked.
+pub fn due_write(now: Timestamp) -> Select<writes::Entity> {
+    use writes::{Column, Entity};
+    dialect::claim_one(Entity::find().filter(Column::DueAt.lte(now.unix_millis())), Column::DueAt)
+}
+
+/// The place that is longest due, of the agent if one is named, locked.
+pub fn due_place(agent: Option<AgentId>, now: Timestamp) -> Select<places::Entity> {
+    use places::{Column, Entity};
+    let due = Entity::find().filter(Column::DueAt.lte(now.unix_millis()));
+    let due = agent.iter().fold(due, |due, agent| due.filter(Column::AgentId.eq(agent.uuid())));
+    dialect::claim_one(due, Column::DueAt)
+}
+
+/// Every place that is to be cleared, now or later. Of writes, all that the table has are pending.
+pub fn pending_places() -> Select<places::Entity> {
+    places::Entity::find().filter(places::Column::DueAt.is_not_null())
+}
+
+/// Removes a place of a revoked credential, unless a write of it is announced.
+pub fn settled(credential: CredentialId, location: &SecretLocation) -> DeleteMany<places::Entity> {
+    let announced = Query::select()
+        .column(writes::Column::CredentialId)
+        .from(writes::Entity)
+        .and_where(writes::Column::CredentialId.eq(credential.uuid()))
+        .to_owned();
+    places::Entity::delete_many()
+        .filter(at(credential.uuid(), location.backend.as_str(), &location.path))
+        .filter(places::Column::RevokedAt.is_not_null())
+        .filter(Expr::exists(announced).not())
+}
+
+/// Writes of the credential that have their turn at the given moment.
+pub fn in_turn(credential: CredentialId, at: Timestamp) -> Select<writes::Entity> {
+    writes::Entity::find()
+        .filter(writes::Column::CredentialId.eq(credential.uuid()))
+        .filter(writes::Column::Attempts.eq(0))
+        .filter(writes::Column::CreatedAt.gt(at.before(TURN).unix_millis()))
+}
+
 /// No other write of the credential has its turn, and none was committed since the row was read. Those who ask pass one
 /// by one here.
 async fn must_be_alone(tx: &DatabaseTransaction, intent: &Intent) -> Result<(), Failure> {
     let credential = intent.write.owner.credential_id;
     dialect::lock_name(tx, &format!("writes of {credential}")).await?;
-    let others = writes::Entity::find()
-        .filter(writes::Column::CredentialId.eq(credential.uuid()))
-        .filter(writes::Column::Attempts.eq(0))
-        .filter(writes::Column::CreatedAt.gt(intent.at.before(TURN).unix_millis()))
-        .count(tx)
-        .await?;
+    let others = in_turn(credential, intent.at).count(tx).await?;
     let unchanged = match intent.from {
         None => true,
         Some(revision) => {
@@ -188,23 +212,28 @@ pub async fn keep(tx: &DatabaseTransaction, credential: &Credential) -> Result<(
 
 /// Makes the places of a revoked credential due.
 pub async fn end_of_credential(tx: &DatabaseTransaction, id: CredentialId, at: Timestamp) -> Result<(), Failure> {
-    end(tx, places::Column::CredentialId.eq(id.uuid()), at).await
+    ended(places::Column::CredentialId.eq(id.uuid()), at).exec(tx).await?;
+    Ok(())
 }
 
 /// Makes the places of all credentials of an agent due, which are revoked.
 pub async fn end_of_agent(tx: &DatabaseTransaction, id: AgentId, at: Timestamp) -> Result<(), Failure> {
-    end(tx, places::Column::AgentId.eq(id.uuid()), at).await
+    ended(of_agent(id), at).exec(tx).await?;
+    Ok(())
 }
 
-async fn end(tx: &DatabaseTransaction, of: Expr, at: Timestamp) -> Result<(), Failure> {
+/// The change that makes those of the places due that are in use.
+pub fn ended(of: Expr, at: Timestamp) -> UpdateMany<places::Entity> {
     places::Entity::update_many()
         .col_expr(places::Column::RevokedAt, Expr::val(at.unix_millis()))
         .col_expr(places::Column::DueAt, Expr::val(at.unix_millis()))
         .filter(of)
         .filter(places::Column::RevokedAt.is_null())
-        .exec(tx)
-        .await?;
-    Ok(())
+}
+
+/// Places of the agent.
+pub fn of_agent(id: AgentId) -> Expr {
+    places::Column::AgentId.eq(id.uuid())
 }
 
 fn at(credential: Uuid, backend: &str, location: &str) -> Condition {

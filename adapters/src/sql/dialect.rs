@@ -3,6 +3,7 @@
 use super::Options;
 use super::places::Places;
 use agentidp_core::ports::storage::StoreError;
+use agentidp_migrations::{HISTORY, TABLES};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LockBehavior, LockType};
 use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::error::DatabaseError;
@@ -191,6 +192,57 @@ pub async fn owns_tables(db: &DatabaseConnection) -> Result<bool, DbErr> {
     let sql = "SELECT pg_has_role(relowner, 'MEMBER') AS owns FROM pg_class WHERE oid = to_regclass('audit_events')";
     let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
     row.map_or(Ok(false), |row| row.try_get("", "owns"))
+}
+
+/// What the role of a connection may not do with the tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingRights {
+    /// The tables that it may not read.
+    pub unreadable: Vec<String>,
+    /// The tables that the server adds rows to, and the role may not.
+    pub unwritable: Vec<String>,
+    /// The statements by which the owner of the tables grants what a server needs.
+    pub grant: String,
+}
+
+/// The tables in the schema in which they were made, whether this role may use that schema or not.
+const RIGHTS: &str = r#"
+    WITH home AS (
+        SELECT n.oid, n.nspname, has_schema_privilege(n.oid, 'USAGE') AS is_open
+        FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH ORDINALITY AS path (name, place)
+        JOIN pg_namespace n ON n.nspname = replace(btrim(path.name, ' "'), '$user', current_user)
+        ORDER BY path.place LIMIT 1
+    )
+    SELECT t.relname::text AS name,
+        home.is_open AND has_table_privilege(t.oid, 'SELECT') AS readable,
+        home.is_open AND has_table_privilege(t.oid, 'INSERT') AS writable,
+        CASE WHEN home.is_open THEN '' ELSE format('GRANT USAGE ON SCHEMA %1$I TO %2$I; ', home.nspname, current_user) END
+        || format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %1$I TO %2$I', home.nspname, current_user)
+            AS statements
+    FROM home JOIN pg_class t ON t.relnamespace = home.oid AND t.relkind = 'r'
+    WHERE t.relname = ANY (string_to_array($1, ',')) ORDER BY 1"#;
+/// Tables whose rows the server does not make.
+const MADE_BY_MIGRATIONS: [&str; 2] = [HISTORY, "audit_retention"];
+
+/// What the role of the connection lacks; none of a database without tables, and on SQLite, which knows no roles.
+pub async fn missing_rights(db: &DatabaseConnection) -> Result<Option<MissingRights>, DbErr> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(None);
+    }
+    let tables = format!("{HISTORY},{}", TABLES.join(","));
+    let rows = db.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, RIGHTS, [tables.into()])).await?;
+    let mut missing = MissingRights { unreadable: Vec::new(), unwritable: Vec::new(), grant: String::new() };
+    for row in rows {
+        let name: String = row.try_get("", "name")?;
+        missing.grant = row.try_get("", "statements")?;
+        if !row.try_get::<bool>("", "writable")? && !MADE_BY_MIGRATIONS.contains(&name.as_str()) {
+            missing.unwritable.push(name.clone());
+        }
+        if !row.try_get::<bool>("", "readable")? {
+            missing.unreadable.push(name);
+        }
+    }
+    Ok(Some(missing).filter(|missing| !missing.unreadable.is_empty() || !missing.unwritable.is_empty()))
 }
 
 /// PostgreSQL's text cannot hold NUL, SQLite's can: no text of the product's does, so what contains one is nowhere.

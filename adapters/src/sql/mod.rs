@@ -28,8 +28,9 @@ mod rows;
 mod tokens;
 mod writer;
 
-pub use agentidp_migrations::contracts;
+pub use agentidp_migrations::{HISTORY, contracts};
 pub use batches::BatchObserver;
+pub use dialect::MissingRights;
 
 use agentidp_core::ports::storage::StoreError;
 use agentidp_migrations::{Migrator, MigratorTrait};
@@ -151,6 +152,14 @@ impl SqlStore {
     /// [`StoreError::Unavailable`]
     pub async fn owns_tables(&self) -> Result<bool, StoreError> {
         self.within(async { Ok(dialect::owns_tables(&self.connections.reader).await?) }).await
+    }
+
+    /// What the role of the connection may not do with the tables that are there; none: it may do all that a server does.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn missing_rights(&self) -> Result<Option<MissingRights>, StoreError> {
+        self.within(async { Ok(dialect::missing_rights(&self.connections.reader).await?) }).await
     }
 
     /// Tells `observer` of the batches of audit events from now on; the first one that is given stays.

@@ -1,10 +1,10 @@
 //! For the tests of query plans: the statement of every list and of what else reads large tables, by a name.
 
 use super::entities::{audit_events, idempotency_records, token_revocations};
-use super::{agents, audit, credentials, reads, removal};
+use super::{agents, audit, credentials, custody, reads, removal};
 use agentidp_core::domain::agent::{AgentStatus, AgentType, DeploymentEnv, Owner};
 use agentidp_core::domain::audit::{Action, AuditFilter, Outcome};
-use agentidp_core::domain::credential::CredentialStatus;
+use agentidp_core::domain::credential::{Backend, CredentialStatus, SecretLocation};
 use agentidp_core::domain::ids::{AgentId, CredentialId};
 use agentidp_core::domain::page::{Cursor, PageRequest};
 use agentidp_core::domain::time::Timestamp;
@@ -62,6 +62,23 @@ pub fn lookups(backend: DbBackend) -> Vec<(&'static str, Statement)> {
         ("removal of revocations", removal::up_to::<Revocations>(ExpiresAt, 1_000_000).build(backend)),
         ("first batch of idempotency records", removal::last_moment::<Records>(CreatedAt, now).build(backend)),
         ("removal of idempotency records", removal::up_to::<Records>(CreatedAt, 1_000_000).build(backend)),
+    ]
+}
+
+/// The statements of `backend` about what lies outside, which must read by an index in its order: what is under way or due
+/// may be much while a store is away. That writes are counted as a whole is no scan of more: the table has nothing else.
+pub fn custody(backend: DbBackend) -> Vec<(&'static str, Statement)> {
+    let id = Uuid::from_u128(7);
+    let (agent, credential, now) = (AgentId::new(id), CredentialId::new(id), Timestamp::from_unix_millis(90_000_000));
+    let location = SecretLocation { backend: Backend::Vault, path: "kv/7".to_owned() };
+    vec![
+        ("a due write", custody::due_write(now).build(backend)),
+        ("the turn of a write", custody::in_turn(credential, now).build(backend)),
+        ("a due place", custody::due_place(None, now).build(backend)),
+        ("a due place of an agent", custody::due_place(Some(agent), now).build(backend)),
+        ("pending places", custody::pending_places().build(backend)),
+        ("a place that is settled", custody::settled(credential, &location).build(backend)),
+        ("the places of an agent that ends", custody::ended(custody::of_agent(agent), now).build(backend)),
     ]
 }
 

@@ -4,8 +4,9 @@ use super::breaker::Breaker;
 use super::config::{VaultConfig, VaultLimits};
 use super::error::VaultError;
 use super::login::Sessions;
+use super::mount::MountQuestion;
 use super::session::Session;
-use agentidp_core::domain::vault::VaultPath;
+use agentidp_core::domain::vault::{VaultMount, VaultPath};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::Semaphore;
+use vaultrs::api::exec_with_result;
 use vaultrs::api::kv2::requests::{SetSecretMetadataRequest, SetSecretRequestOptions};
 use vaultrs::error::ClientError;
 use vaultrs::kv2;
@@ -88,6 +90,12 @@ impl Client {
         }
         versions.live.sort_unstable_by(|one, other| other.cmp(one));
         Ok(versions)
+    }
+
+    /// Whether the engine at the mount keeps versions.
+    pub(super) async fn is_versioned(&self, mount: &VaultMount) -> Result<bool, VaultError> {
+        let asked = self.ask(|session| async move { exec_with_result(session.client(), MountQuestion(mount)).await });
+        Ok(asked.await?.is_versioned())
     }
 
     /// Has at least `max` versions of a path kept, whatever the engine's own setting.

@@ -25,6 +25,11 @@ pub enum VaultError {
     LoginRefused { status: u16, settings: &'static str },
     #[error("Vault has no KV engine at this mount; check VAULT_MOUNT: {0}")]
     NoEngine(String),
+    #[error(
+        "VAULT_MOUNT needs a KV engine of version 2, which the one at `{0}` is not: run `vault kv enable-versioning {0}`, \
+         or mount another one by `vault secrets enable -version=2 -path=NAME kv`"
+    )]
+    Unversioned(String),
     #[error("Vault is sealed, or cannot serve now (503)")]
     Sealed,
     #[error("Vault redirects ({0}), which is not followed: VAULT_ADDR must lead to the active server")]
@@ -52,7 +57,12 @@ impl VaultError {
     pub const fn is_mistake(&self) -> bool {
         matches!(
             self,
-            Self::Refused | Self::LoginRefused { .. } | Self::NoEngine(_) | Self::Redirects(_) | Self::Client(_)
+            Self::Refused
+                | Self::LoginRefused { .. }
+                | Self::NoEngine(_)
+                | Self::Unversioned(_)
+                | Self::Redirects(_)
+                | Self::Client(_)
         )
     }
 

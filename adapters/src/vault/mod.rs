@@ -8,10 +8,11 @@ mod client;
 mod config;
 mod error;
 mod login;
+mod mount;
 mod session;
 
 use agentidp_core::domain::credential::{Backend, MAX_GRACED_SECRETS, SecretLocation, SecretRef};
-use agentidp_core::domain::ids::{AgentId, CredentialId};
+use agentidp_core::domain::ids::{AgentId, CredentialId, WriteId};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::vault::{VaultMount, VaultPath};
 use agentidp_core::ports::secrets::{SecretError, SecretHealth, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
@@ -20,6 +21,7 @@ use autometrics::autometrics;
 use client::{Client, Document, Versions};
 use futures_util::stream::{self, StreamExt};
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::atomic::{AtomicBool, Ordering};
 use subtle::ConstantTimeEq;
 
 pub use config::{VaultConfig, VaultLimits, VaultLogin};
@@ -40,6 +42,8 @@ const WRITE_ATTEMPTS: u32 = 8;
 pub struct VaultSecrets {
     client: Client,
     mount: VaultMount,
+    /// Whether the engine there is known to keep versions.
+    is_versioned: AtomicBool,
 }
 
 impl VaultSecrets {
@@ -49,11 +53,11 @@ impl VaultSecrets {
     /// [`VaultError::Client`]: the certificate authority cannot be used.
     pub fn new(config: VaultConfig) -> Result<Self, VaultError> {
         let mount = config.mount.clone();
-        Ok(Self { client: Client::new(config)?, mount })
+        Ok(Self { client: Client::new(config)?, mount, is_versioned: AtomicBool::new(false) })
     }
 
-    /// Proves that Vault answers, knows the token, has the mount and lets us read there. It also keeps the token alive
-    /// while nobody else asks.
+    /// Proves that Vault answers, knows the token, has an engine of version 2 at the mount and lets us read there. It
+    /// also keeps the token alive while nobody else asks.
     ///
     /// # Errors
     /// What stands in the way.
@@ -62,7 +66,24 @@ impl VaultSecrets {
             agent_id: AgentId::new(uuid::Uuid::nil()),
             credential_id: CredentialId::new(uuid::Uuid::nil()),
         };
-        self.client.in_time(self.client.versions(&self.path(nobody))).await.map(drop)
+        let checked = async {
+            self.client.versions(&self.path(nobody)).await?;
+            self.must_keep_versions().await
+        };
+        self.client.in_time(checked).await
+    }
+
+    /// Fails if the engine is of version 1, which would write over what is there. It is asked until that is known; after
+    /// a question about a path, whose answer tells a mount that is not there from one that we may not see.
+    async fn must_keep_versions(&self) -> Result<(), VaultError> {
+        if self.is_versioned.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if !self.client.is_versioned(&self.mount).await? {
+            return Err(VaultError::Unversioned(self.mount.as_str().to_owned()));
+        }
+        self.is_versioned.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn path(&self, owner: SecretOwner) -> VaultPath {
@@ -72,6 +93,7 @@ impl VaultSecrets {
     async fn put_version(&self, path: &VaultPath, document: &Document) -> Result<u64, VaultError> {
         for _ in 0..WRITE_ATTEMPTS {
             let versions = self.client.versions(path).await?;
+            self.must_keep_versions().await?;
             if let Some(version) = self.written(path, &versions, &document.write_id).await? {
                 return Ok(version);
             }
@@ -146,6 +168,11 @@ impl SecretStore for VaultSecrets {
         Backend::Vault
     }
 
+    #[skip_autometrics]
+    fn location(&self, owner: SecretOwner) -> Option<SecretLocation> {
+        Some(SecretLocation { backend: Backend::Vault, path: self.path(owner).to_string() })
+    }
+
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
         let path = self.path(write.owner);
         let document = Document {
@@ -158,16 +185,13 @@ impl SecretStore for VaultSecrets {
         Ok(SecretRef::Vault { path: path.to_string(), version })
     }
 
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
-        let (path, id) = (self.path(write.owner), write.id.to_string());
+    async fn undo(&self, id: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
+        let (path, id) = (located(location)?, id.to_string());
         self.client.in_time(self.undo_version(&path, &id)).await.map_err(unavailable)
     }
 
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        if location.backend != Backend::Vault {
-            return Err(SecretError::NotConfigured(format!("nothing of `{}` lies in Vault", location.backend)));
-        }
-        let path = parse(&location.path)?;
+        let path = located(location)?;
         self.client.in_time(self.destroy_all(&path)).await.map_err(unavailable)
     }
 }
@@ -181,6 +205,14 @@ impl SecretHealth for VaultSecrets {
 
 fn unavailable(error: VaultError) -> SecretError {
     SecretError::Unavailable(Box::new(error))
+}
+
+/// The path that a location is.
+fn located(location: &SecretLocation) -> Result<VaultPath, SecretError> {
+    if location.backend != Backend::Vault {
+        return Err(SecretError::NotConfigured(format!("nothing of `{}` lies in Vault", location.backend)));
+    }
+    parse(&location.path)
 }
 
 fn parse(path: &str) -> Result<VaultPath, SecretError> {

@@ -3,11 +3,12 @@
 use crate::own::Own;
 use crate::relay::{Mode, Relay, answer};
 use crate::server::{PATIENCE, POLICY, Server};
-use crate::{Kept, failure};
+use crate::{Kept, failure, undo};
 use agentidp_adapters::vault::{VaultConfig, VaultLogin, VaultSecrets};
 use agentidp_core::contract::secrets::{owner, secret, write};
 use agentidp_core::ports::secrets::{SecretHealth, SecretStore};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ async fn everything_fails(store: &VaultSecrets, kept: &Kept, words: &str) {
         failure(kept.verify(store).await),
         failure(wrong.verify(store).await),
         failure(store.put(write(owner(1), 2), &secret(owner(1), 2)).await),
-        failure(store.undo(write(owner(1), 1)).await),
+        failure(undo(store, 1, 1).await),
         failure(store.destroy(&kept.at.location().unwrap()).await),
         failure(store.ping().await),
     ] {
@@ -198,7 +199,7 @@ async fn a_mount_that_is_not_there() {
     let mount = server.mount().await;
     let kept = Kept::put(&server.store(&mount, server.root()), 1, 1).await;
     assert!(kept.verify(&store).await.unwrap(), "a row says itself where its secret is");
-    let (status, _) = server.ask(reqwest::Method::DELETE, &format!("sys/mounts/{mount}"), json!({})).await;
+    let (status, _) = server.ask(Method::DELETE, &format!("sys/mounts/{mount}"), json!({})).await;
     assert_eq!(status, 204);
     assert!(failure(kept.verify(&store).await).contains("no KV engine"));
 }
@@ -206,11 +207,38 @@ async fn a_mount_that_is_not_there() {
 #[tokio::test]
 async fn an_engine_of_version_1_takes_nothing() {
     let server = Server::shared();
-    let mount = format!("kv1-{}", uuid::Uuid::new_v4().simple());
-    server.post(&format!("sys/mounts/{mount}"), json!({"type": "kv", "options": {"version": "1"}})).await;
+    let mount = server.old_mount(json!({"version": "1"})).await;
     let store = server.store(&mount, server.root());
     let text = failure(store.put(write(owner(1), 1), &secret(owner(1), 1)).await);
     assert!(text.contains("version 2"), "{text}");
+    let (status, listed) = server.ask(Method::GET, &format!("{mount}/?list=true"), Value::Null).await;
+    assert_eq!(status, 404, "nothing was written: {listed}");
+}
+
+/// The role has the policy that operators are given, and no other.
+#[tokio::test]
+async fn only_an_engine_of_version_2_will_do() {
+    let server = Server::shared();
+    let with_policy =
+        async |mount: &str| server.store(mount, server.approle(&server.policy(POLICY, mount).await, json!({})).await);
+    with_policy(&server.mount().await).await.check().await.unwrap();
+    let error = with_policy("no-such-mount").await.check().await.unwrap_err();
+    assert!(error.is_mistake() && error.to_string().contains("check VAULT_MOUNT"), "{error}");
+    for options in [json!({"version": "1"}), json!({})] {
+        let mount = server.old_mount(options).await;
+        let store = with_policy(&mount).await;
+        let error = store.check().await.unwrap_err();
+        let words = format!("run `vault kv enable-versioning {mount}`");
+        assert!(error.is_mistake() && error.to_string().contains(&words), "{error}");
+        // What it says to do is enough. The engine is away for a moment then.
+        server.post(&format!("sys/mounts/{mount}/tune"), json!({"options": {"version": "2"}})).await;
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = store.check().await {
+            assert!(Instant::now() < deadline, "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(Kept::put(&store, 1, 1).await.verify(&store).await.unwrap());
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! What lies in Vault, and what others do to it.
 
-use crate::Kept;
 use crate::relay::Relay;
 use crate::server::Server;
+use crate::{Kept, undo};
 use agentidp_adapters::secret_router::{CacheLimits, CachedVerifier};
 use agentidp_adapters::vault::VaultSecrets;
 use agentidp_core::contract::secrets::{owner, secret, write};
@@ -58,7 +58,7 @@ async fn writes_that_no_row_names_push_out_none_that_one_does() {
     let first = Kept::put(&store, 1, 0).await;
     for seed in 1..=50 {
         Kept::put(&store, 1, seed).await;
-        store.undo(write(owner(1), u128::from(seed))).await.unwrap();
+        undo(&store, 1, seed).await.unwrap();
     }
     assert!(first.verify(&store).await.unwrap());
 }
@@ -103,7 +103,7 @@ async fn what_others_write_is_not_ours() {
     assert!(crate::failure(foreign.verify(&store).await).contains("not written by AgentIdP"));
     assert!(kept.verify(&store).await.unwrap());
     let next = Kept::put(&store, 1, 3).await;
-    store.undo(write(owner(1), 3)).await.unwrap();
+    undo(&store, 1, 3).await.unwrap();
     assert!(!next.verify(&store).await.unwrap() && kept.verify(&store).await.unwrap());
 }
 

@@ -12,6 +12,7 @@ mod agent;
 mod faults;
 mod kept;
 mod login;
+mod moved;
 #[path = "../support/own_vault.rs"]
 mod own;
 mod policy;
@@ -55,6 +56,12 @@ impl Kept {
     fn url(&self, part: &str) -> String {
         self.path().replacen('/', &format!("/{part}/"), 1)
     }
+}
+
+/// Takes back the write of `seed` for the owner `number`, where the store puts its secrets.
+async fn undo(store: &VaultSecrets, number: u128, seed: u8) -> Result<(), SecretError> {
+    let location = store.location(owner(number)).unwrap();
+    store.undo(write(owner(number), u128::from(seed)).id, &location).await
 }
 
 /// What a failure says, with its causes; fails if there is an answer.

@@ -1,6 +1,7 @@
 //! The policy that operators are given: it is enough, and nothing of it is more than that.
 
 use crate::server::{POLICY, Server};
+use crate::undo;
 use agentidp_adapters::vault::VaultLogin;
 use agentidp_core::contract::secrets::{owner, secret, write};
 use agentidp_core::domain::secret::PresentedSecret;
@@ -27,7 +28,7 @@ async fn everything(rules: &str) -> Result<(), SecretError> {
     store.put(write(owner(2), 1), &secret(owner(2), 1)).await?;
     let at = store.put(write(owner(1), 1), &one).await?;
     store.put(write(owner(1), 2), &two).await?;
-    store.undo(write(owner(1), 2)).await?;
+    undo(&store, 1, 2).await?;
     assert!(store.verify(&at, &PresentedSecret::new(one.expose().to_owned())).await?);
     if let Some(location) = at.location() {
         store.destroy(&location).await?;

@@ -25,7 +25,7 @@ impl Bootstrap {
     pub async fn run(self, source: &Source) -> Result<(), CommandError> {
         let config = tool_config(source)?;
         let keys = wiring::master_keys(&config, false)?;
-        let store = wiring::open_current_store(&config.database.url).await?;
+        let store = wiring::open_writable_store(&config.database.url).await?;
         wiring::must_fit(&store, &keys).await?;
         let admin = wiring::bootstrap_service(&config, &store, &keys).await?.run(self.owner, self.recover).await;
         let admin = admin.map_err(CommandError::failed)?;

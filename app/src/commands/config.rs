@@ -2,7 +2,7 @@
 
 use super::{CommandError, output};
 use crate::config::{Config, Mistake, Profile, Source};
-use crate::tls;
+use crate::{tls, wiring};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ enum ProfileName {
 }
 
 impl ConfigCommand {
-    pub fn run(self, source: &Source) -> Result<(), CommandError> {
+    pub async fn run(self, source: &Source) -> Result<(), CommandError> {
         let Self::Check(check) = self;
         let profile = match check.profile {
             ProfileName::Dev => Profile::Dev { data_dir: None, port: None },
@@ -41,7 +41,10 @@ impl ConfigCommand {
         let result = Config::load(&profile, source);
         let tls = result.as_ref().ok().and_then(|config| config.server.tls.as_ref());
         // They were proved a moment ago: what has become bad since is the server's to tell.
-        let warnings = tls.and_then(|files| tls::warnings(files).ok()).unwrap_or_default();
+        let mut warnings = tls.and_then(|files| tls::warnings(files).ok()).unwrap_or_default();
+        if let Ok(config) = &result {
+            warnings.extend(wiring::warnings(&config.secrets).await);
+        }
         if check.json {
             let mistakes = result.as_ref().err().map(|error| error.mistakes.as_slice()).unwrap_or_default();
             let answer = json!({ "ok": result.is_ok(), "mistakes": told(mistakes), "warnings": told(&warnings) });

@@ -59,7 +59,7 @@ impl Import {
     async fn run(self, source: &Source) -> Result<(), CommandError> {
         let config = tool_config(source)?;
         let credentials = parse_file(&input::text(&self.file, MAX_FILE_BYTES)?)?;
-        let store = wiring::open_current_store(&config.database.url).await?;
+        let store = wiring::open_writable_store(&config.database.url).await?;
         let service = wiring::import_service(&store);
         let (mut new, mut known, mut refused) = (0_u64, 0_u64, Vec::new());
         for (line, credential) in &credentials {

@@ -71,7 +71,7 @@ impl KeysCommand {
 /// The use-cases over the server's data, under its own master key.
 async fn service(config: &Config) -> Result<KeyService, CommandError> {
     let keys = wiring::master_keys(config, false)?;
-    let store = wiring::open_current_store(&config.database.url).await?;
+    let store = wiring::open_writable_store(&config.database.url).await?;
     wiring::must_fit(&store, &keys).await?;
     Ok(wiring::key_service(config, &store, &keys, wiring::ambient()))
 }

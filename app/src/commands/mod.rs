@@ -144,7 +144,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Serve(command) => command.run(&source).await,
         Command::Migrate(command) => command.run(&source).await,
         Command::Bootstrap(command) => command.run(&source).await,
-        Command::Config(command) => command.run(&source),
+        Command::Config(command) => command.run(&source).await,
         Command::Openapi(command) => command.run(),
         Command::Policy(command) => command.run(&source).await,
         Command::Keys(command) => command.run(&source).await,

@@ -15,7 +15,7 @@ impl Serve {
         let config = Config::load(&Profile::Serve, source)?;
         telemetry::start(&config.log);
         let keys = wiring::master_keys(&config, false)?;
-        let store = wiring::open_current_store(&config.database.url).await?;
+        let store = wiring::open_writable_store(&config.database.url).await?;
         let listeners = Listeners::bind(&config.server).await?;
         let bound = listeners.main.local_addr()?;
         let issuer = config.server.issuer.text(listeners.base_url());

@@ -1,5 +1,6 @@
 //! Where AWS Secrets Manager is. Credentials, and what is not set here, the AWS SDK finds in its own chain.
 
+use super::error::Mistake;
 use super::reader::Reader;
 use super::url_rules::ServerUrl;
 
@@ -30,7 +31,13 @@ impl Aws {
         if prefix.is_some() && !used {
             reader.mistake(PREFIX, format!("is set without {REGION} or SECRETS_BACKEND=aws-secretsmanager"));
         }
+        // Whether there is a region the SDK knows, from its profile or the machine.
         used.then(|| Self { region, endpoint, prefix: prefix.unwrap_or_else(|| "agentidp/".to_owned()) })
+    }
+
+    /// Something is wrong with the region.
+    pub fn region_mistake(problem: impl Into<String>) -> Mistake {
+        Mistake { name: REGION.to_owned(), problem: problem.into() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The database.
 
+use super::authorities;
 use super::reader::Reader;
 use super::{DEFAULT_DATA_DIR, Profile};
 use secrecy::{ExposeSecret, SecretString};
@@ -99,7 +100,11 @@ fn check_parameter(name: &str, value: &str) -> Result<(), String> {
     match name {
         "sslmode" if SSL_MODES.contains(&value) => Ok(()),
         "sslmode" => Err(format!("has no `sslmode` that is known; write one of {}", SSL_MODES.join(", "))),
-        "sslrootcert" | "sslcert" | "sslkey" => std::fs::File::open(value)
+        // The driver would pass over a file without certificates.
+        "sslrootcert" => {
+            authorities::read(value).map(drop).map_err(|problem| format!("names in `sslrootcert` the file {problem}"))
+        }
+        "sslcert" | "sslkey" => std::fs::File::open(value)
             .map(drop)
             .map_err(|error| format!("names in `{name}` the file `{value}`, which cannot be opened: {error}")),
         "host" | "options" | "statement-cache-capacity" => Ok(()),

@@ -4,6 +4,7 @@
 //! The variables are listed in `docs/CONFIG.md`; a test compares that page with the names that the sections ask for.
 
 mod audit;
+mod authorities;
 mod aws;
 mod database;
 mod error;

@@ -1,12 +1,10 @@
 //! Redis, for servers that share their limits and their news.
 
+use super::authorities;
 use super::reader::Reader;
 use secrecy::SecretString;
 use std::net::IpAddr;
 use url::Url;
-
-/// No list of authorities is longer.
-const AUTHORITIES_LIMIT: usize = 1024 * 1024;
 
 /// Where Redis is. The text of its URL is a secret, since it may hold a password.
 #[derive(Debug, Clone)]
@@ -19,7 +17,7 @@ pub struct Redis {
 impl Redis {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let url = reader.parse_secret("REDIS_URL", parse);
-        let authorities = reader.parse("REDIS_CACERT", read_authorities);
+        let authorities = reader.parse("REDIS_CACERT", authorities::read);
         let over_tls = url.as_ref().map(|(_, over_tls)| *over_tls);
         if authorities.is_some() && over_tls == Some(false) {
             reader.mistake("REDIS_CACERT", "is set beside a REDIS_URL without TLS, which begins with `rediss:`");
@@ -51,14 +49,4 @@ fn parse(text: &str) -> Result<(SecretString, bool), String> {
         return Err("must not have a query or a fragment".to_owned());
     }
     Ok((text.to_owned().into(), url.scheme() == "rediss"))
-}
-
-fn read_authorities(path: &str) -> Result<Vec<u8>, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    if text.contains("-----BEGIN CERTIFICATE-----") && bytes.len() <= AUTHORITIES_LIMIT {
-        Ok(bytes)
-    } else {
-        Err(format!("`{path}` holds no certificates in PEM form"))
-    }
 }

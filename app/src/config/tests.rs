@@ -206,7 +206,7 @@ fn database_mistakes() {
         ("postgres://db/a?sslmode=verify_full", "write one of disable, allow, prefer, require, verify-ca, verify-full"),
         (
             "postgres://db/a?sslmode=verify-full&sslrootcert=/nonexistent/ca.pem",
-            "`/nonexistent/ca.pem`, which cannot be",
+            "names in `sslrootcert` the file `/nonexistent/ca.pem` cannot be opened",
         ),
     ] {
         assert_mistake(&[("DATABASE_URL", url)], "DATABASE_URL", words);
@@ -480,14 +480,10 @@ fn redis_is_named_by_a_url() {
 #[test]
 fn authorities_of_redis_are_for_tls() {
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    std::fs::write(path("ca.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
-    std::fs::write(path("other.pem"), "a certificate\n").unwrap();
-    let (ca, other) = (path("ca.pem"), path("other.pem"));
+    let ca = folder.path().join("ca.pem").display().to_string();
+    std::fs::write(&ca, rcgen::generate_simple_self_signed(["redis".to_owned()]).unwrap().cert.pem()).unwrap();
     let over_tls = ("REDIS_URL", "rediss://redis");
     assert!(serve(&[over_tls, ("REDIS_CACERT", &ca)]).unwrap().redis.unwrap().authorities.is_some());
-    assert_mistake(&[over_tls, ("REDIS_CACERT", &other)], "REDIS_CACERT", "holds no certificates");
-    assert_mistake(&[over_tls, ("REDIS_CACERT", "/nowhere")], "REDIS_CACERT", "cannot be read");
     assert_mistake(&[("REDIS_CACERT", &ca)], "REDIS_CACERT", "without REDIS_URL");
     assert_mistake(&[("REDIS_URL", "redis://redis"), ("REDIS_CACERT", &ca)], "REDIS_CACERT", "without TLS");
 }

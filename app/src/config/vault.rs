@@ -1,10 +1,9 @@
 //! Where Vault is, and who the server is there.
 
+use super::authorities;
 use super::reader::Reader;
 use super::url_rules::ServerUrl;
 use agentidp_core::domain::vault::VaultMount;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 
 const ADDRESS: &str = "VAULT_ADDR";
@@ -38,7 +37,7 @@ impl Vault {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let address = reader.parse(ADDRESS, str::parse::<ServerUrl>);
         let mount = reader.parse(MOUNT, |text| text.parse::<VaultMount>().map_err(|error| error.to_string()));
-        let authorities = reader.parse(AUTHORITIES, read_authorities);
+        let authorities = reader.parse(AUTHORITIES, authorities::read);
         let namespace = reader.parse(NAMESPACE, header_value);
         let token = reader.parse_secret(TOKEN, |text| header_value(text).map(SecretString::from));
         let (role_id, secret_id) = (reader.text(ROLE_ID), reader.secret(SECRET_ID));
@@ -81,15 +80,6 @@ fn login(
         reader.mistake(name, problem);
     }
     None
-}
-
-fn read_authorities(path: &str) -> Result<Vec<u8>, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("`{path}` cannot be opened: {error}"))?;
-    let mut certificates = CertificateDer::pem_slice_iter(&pem).peekable();
-    if certificates.peek().is_none() || certificates.any(|certificate| certificate.is_err()) {
-        return Err(format!("`{path}` holds no certificate in PEM form"));
-    }
-    Ok(pem)
 }
 
 /// What is sent as the value of a header.
@@ -179,21 +169,6 @@ mod tests {
         assert_mistake(&[HERE, KEY, (MOUNT, "../sys")], MOUNT, "segments");
         assert_mistake(&[HERE, KEY, (MOUNT, "secret/")], MOUNT, "segments");
         assert_mistake(&[HERE, KEY, (NAMESPACE, "a b")], NAMESPACE, "visible ASCII");
-    }
-
-    #[test]
-    fn authorities_are_certificates() {
-        assert_mistake(&[HERE, KEY, (AUTHORITIES, "/nowhere")], AUTHORITIES, "cannot be opened");
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().display().to_string();
-        for pem in ["", "sesame", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-            std::fs::write(&path, pem).unwrap();
-            assert_mistake(&[HERE, KEY, (AUTHORITIES, &path)], AUTHORITIES, "holds no certificate");
-        }
-        let pem = rcgen::generate_simple_self_signed(["vault".to_owned()]).unwrap().cert.pem();
-        std::fs::write(&path, &pem).unwrap();
-        let vault = serve(&[HERE, KEY, (AUTHORITIES, &path)]).unwrap().secrets.vault.unwrap();
-        assert_eq!(vault.authorities, Some(pem.into_bytes()));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::{StartError, file_error, make_folder};
 use crate::config::DatabaseUrl;
-use agentidp_adapters::sql::{self, Options, SqlStore};
+use agentidp_adapters::sql::{self, MissingRights, Options, SqlStore};
 use secrecy::ExposeSecret;
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -27,12 +28,19 @@ pub async fn open_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> 
     Ok(Arc::new(sql::connect(url.connection_string().expose_secret(), &options).await?))
 }
 
-/// Opens the database of a server, whose schema must be current.
+/// Opens the database of a server, whose schema must be current, for what reads.
 ///
 /// # Errors
-/// As [`open_store`], or the schema is older, or so much newer that it lacks what this program needs.
+/// As [`open_store`], or the schema is older, or so much newer that it lacks what this program needs, or the role may
+/// not see which it is.
 pub async fn open_current_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
     let store = open_store(url).await?;
+    // Which migrations were applied is hidden from a role without rights: that is not a schema that is older.
+    if let Some(missing) = store.missing_rights().await?
+        && missing.unreadable.iter().any(|table| table == sql::HISTORY)
+    {
+        return Err(no_rights(missing));
+    }
     let pending = store.pending_migrations().await?;
     if !pending.is_empty() {
         return Err(StartError::OldSchema(pending.join(", ")));
@@ -50,6 +58,23 @@ pub async fn open_current_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, Star
         );
     }
     Ok(store)
+}
+
+/// Opens the database for what writes, as a server does: the role must have the rights on every table.
+///
+/// # Errors
+/// As [`open_current_store`], or the role lacks rights.
+pub async fn open_writable_store(url: &DatabaseUrl) -> Result<Arc<SqlStore>, StartError> {
+    let store = open_current_store(url).await?;
+    match store.missing_rights().await? {
+        Some(missing) => Err(no_rights(missing)),
+        None => Ok(store),
+    }
+}
+
+fn no_rights(missing: MissingRights) -> StartError {
+    let tables: BTreeSet<_> = missing.unreadable.into_iter().chain(missing.unwritable).collect();
+    StartError::NoRights { tables: Vec::from_iter(tables).join(", "), grant: missing.grant }
 }
 
 /// Makes an empty database file for its owner alone; SQLite gives the files beside it the same mode.

@@ -11,12 +11,13 @@ mod reload;
 mod secrets;
 
 pub use background::Background;
-pub use database::{open_current_store, open_store};
+pub use database::{open_current_store, open_store, open_writable_store};
 pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
 pub use policy::{GivenPolicy, Policy, builtin_policy_files, given_policy, kept_policy, prove_policy, test_policy};
 pub use redis::tell_of_keys;
 pub use reload::Reload;
+pub use secrets::warnings;
 
 use crate::config::{Config, Mistake};
 use crate::http::floor::FailureFloor;
@@ -60,6 +61,11 @@ pub enum StartError {
     Database(#[from] StoreError),
     #[error("the database schema is older than this program; run `agentidp migrate` (pending: {0})")]
     OldSchema(String),
+    #[error(
+        "the database role of this program lacks rights on tables ({tables}); as the owner of the tables run \
+         `{grant}` (see \"Two roles\" in docs/POSTGRESQL.md)"
+    )]
+    NoRights { tables: String, grant: String },
     #[error("the database schema is too new for this program; run a newer release (unknown: {0})")]
     NewSchema(String),
     #[error("the policy cannot be used: {0}")]
@@ -257,7 +263,7 @@ pub async fn build(
 /// The use-case of the first administrator.
 ///
 /// # Errors
-/// The settings of Vault cannot be used.
+/// The settings of Vault cannot be used, or no region of AWS is known.
 pub async fn bootstrap_service(
     config: &Config,
     store: &Arc<SqlStore>,

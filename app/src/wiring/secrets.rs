@@ -3,7 +3,7 @@
 use super::{StartError, observer};
 #[cfg(feature = "aws")]
 use crate::config::Aws;
-use crate::config::{Secrets, SecretsBackend, Vault, VaultLogin};
+use crate::config::{Mistake, Secrets, SecretsBackend, Vault, VaultLogin};
 use crate::telemetry::metrics::Metrics;
 #[cfg(feature = "aws")]
 use agentidp_adapters::aws_secrets::{self, AwsSecrets};
@@ -99,7 +99,7 @@ pub fn custody(
 /// The stores of secrets as they are configured. None of them is asked anything.
 ///
 /// # Errors
-/// The settings of Vault cannot be used.
+/// The settings of Vault cannot be used, or no region of AWS is known.
 pub async fn secret_stores(config: &Secrets, keys: &MasterKeys) -> Result<Stores, StartError> {
     let digest = digest_secrets(keys);
     let vault = config.vault.as_ref().map(vault_secrets).transpose()?;
@@ -109,7 +109,7 @@ pub async fn secret_stores(config: &Secrets, keys: &MasterKeys) -> Result<Stores
     }
     #[cfg(feature = "aws")]
     if let Some(aws) = &config.aws {
-        let aws = aws_secrets(aws).await;
+        let aws = aws_secrets(aws).await?;
         // A machine in AWS has a region, whether secrets are kept there or not.
         let asked = config.backend == SecretsBackend::AwsSecretsManager;
         outside.push(Outside { store: Arc::clone(&aws) as _, health: asked.then_some(aws as _) });
@@ -126,10 +126,26 @@ pub async fn secret_stores(config: &Secrets, keys: &MasterKeys) -> Result<Stores
 }
 
 #[cfg(feature = "aws")]
-async fn aws_secrets(config: &Aws) -> Arc<AwsSecrets> {
+async fn aws_secrets(config: &Aws) -> Result<Arc<AwsSecrets>, StartError> {
     let endpoint_url = config.endpoint.as_ref().map(|endpoint| endpoint.url().as_str().to_owned());
-    let client = aws_secrets::connect(&aws_secrets::Settings { region: config.region.clone(), endpoint_url }).await;
-    Arc::new(AwsSecrets::new(client, config.prefix.clone()))
+    let settings = aws_secrets::Settings { region: config.region.clone(), endpoint_url };
+    let client = aws_secrets::connect(&settings).await;
+    let client = client.map_err(|error| Aws::region_mistake(format!("is required: {error}")))?;
+    Ok(Arc::new(AwsSecrets::new(client, config.prefix.clone())))
+}
+
+/// What is legal and may still keep a server from starting, as far as it can be seen without asking anybody.
+#[cfg_attr(not(feature = "aws"), allow(unused_variables, clippy::unused_async, reason = "there is nothing to warn of"))]
+pub async fn warnings(config: &Secrets) -> Vec<Mistake> {
+    #[cfg(feature = "aws")]
+    if let Some(Aws { region: None, .. }) = &config.aws
+        && aws_secrets::local_region().await.is_none()
+    {
+        let problem = "is not set, and the profile of AWS names no region: a server starts only where the metadata \
+                       service of the machine does";
+        return vec![Aws::region_mistake(problem)];
+    }
+    Vec::new()
 }
 
 fn vault_secrets(config: &Vault) -> Result<Arc<VaultSecrets>, StartError> {

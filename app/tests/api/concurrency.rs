@@ -105,9 +105,11 @@ fn version_and_time(agent: &Value) -> (&str, &str) {
     (agent["version"].as_str().unwrap(), agent["updatedAt"].as_str().unwrap())
 }
 
-/// Whatever lost a race has left nothing outside the database.
+/// Whatever lost a race has left nothing outside the database. A place that was cleared while a write was announced is
+/// looked at once more, half a minute later, for which nobody waits here.
 async fn nothing_is_pending(app: &TestApp) {
-    let pending = app.background().custody.records.pending().await.unwrap();
+    app.execute("UPDATE secret_custody SET due_at = 0 WHERE due_at IS NOT NULL");
+    let pending = app.background().custody.reconcile().await.unwrap();
     assert_eq!(pending, Pending::default());
 }
 

@@ -96,6 +96,38 @@ async fn rotation_adds_a_version_and_revocation_destroys_all(app: TestApp) {
     assert_eq!((&versions["1"]["destroyed"], &versions["2"]["destroyed"]), (&json!(true), &json!(true)));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_too_many_writes_nothing() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        too_many_write_nothing(TestApp::start_set(database, Custody::Vault.settings().await).await).await;
+    }
+}
+
+async fn too_many_write_nothing(app: TestApp) {
+    let client = app.client("team-a", &["data:read"]).await;
+    let path = format!("/api/v1/agents/{}/credentials", client.id);
+    let later = json!({"expiresAt": wiring::system_time().after(Duration::from_secs(600)).to_string()});
+    assert_eq!(rotate(&app, &client, &later).await.status, 200);
+    app.execute("UPDATE credentials SET expires_at = 1000 WHERE expires_at IS NOT NULL");
+    let admin = app.admin_token().await;
+    let generate = async || app.call("POST", &path).bearer(&admin).json(&json!({})).send().await;
+    for _ in 0..10 {
+        let made = generate().await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    let (at, _) = location(&app, &client).await;
+    let (of_agent, _) = at.rsplit_once('/').unwrap();
+    let kept = async || {
+        let paths = ask_vault(&format!("{of_agent}?list=true"), "metadata").await["data"]["keys"].clone();
+        (paths, ask_vault(&at, "metadata").await["data"]["versions"].clone())
+    };
+    let before = kept().await;
+    assert_eq!((before.0.as_array().unwrap().len(), before.1.as_object().unwrap().len()), (11, 2));
+    assert_eq!(generate().await.failure(), "409 CREDENTIAL_LIMIT_REACHED");
+    assert_eq!(rotate(&app, &client, &later).await.failure(), "409 CREDENTIAL_LIMIT_REACHED");
+    assert_eq!(kept().await, before);
+}
+
 async fn credentials_of_all_backends_serve_at_once(app: TestApp) {
     let digest = app.client("team-a", &["data:read"]).await;
     let legacy = app.register("team-a", &["data:read"]).await["agentId"].as_str().unwrap().to_owned();
@@ -118,6 +150,12 @@ async fn credentials_of_all_backends_serve_at_once(app: TestApp) {
             assert_eq!(outcome(server, client).await, "200", "{name}");
             let wrong = Client { secret: format!("{}x", client.secret), ..client.clone() };
             assert_eq!(outcome(server, &wrong).await, "401 invalid_client", "{name}");
+        }
+    }
+    let metrics = back.call("GET", "/metrics").send().await.text;
+    for store in ["VaultSecrets", "AwsSecrets"] {
+        for function in ["put", "verify"] {
+            assert!(metrics.contains(&format!(r#"function="{store}::{function}""#)), "{store}::{function}\n{metrics}");
         }
     }
     // A server that knows no Vault cannot say that the secret is wrong.

@@ -9,9 +9,6 @@
     reason = "these are tests"
 )]
 
-#[path = "../api/support/database.rs"]
-#[allow(dead_code, reason = "the tests of the API use the rest")]
-mod database;
 #[path = "../cli/harness.rs"]
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 mod harness;
@@ -20,7 +17,7 @@ mod play;
 #[path = "../../../adapters/tests/support/redis_server.rs"]
 mod redis_server;
 
-use database::{Database, TestDatabase};
+use agentidp_adapters::testing::{Database, TestDatabase};
 use harness::{MASTER_KEY, Place};
 use marks::Marks;
 use play::Play;

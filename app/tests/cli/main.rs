@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod aws;
 #[path = "../tls/mod.rs"]
 mod certificates;
 mod dev;

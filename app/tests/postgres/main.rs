@@ -11,9 +11,6 @@
 #[path = "../tls/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod certificates;
-#[path = "../api/support/database.rs"]
-#[allow(dead_code, reason = "the tests of the API use the rest")]
-mod database;
 #[path = "../cli/harness.rs"]
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 mod harness;

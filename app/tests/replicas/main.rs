@@ -9,9 +9,6 @@
     reason = "these are tests"
 )]
 
-#[path = "../api/support/database.rs"]
-#[allow(dead_code, reason = "the tests of the API use the rest")]
-mod database;
 #[path = "../cli/harness.rs"]
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 mod harness;

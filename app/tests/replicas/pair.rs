@@ -1,7 +1,7 @@
 //! Two servers on one database, and what their clients see.
 
-use crate::database::{Database, TestDatabase};
 use crate::harness::{Place, Running, admin_token, get, http, try_http, try_token};
+use agentidp_adapters::testing::{Database, TestDatabase};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,11 +1,11 @@
 //! Killed at any point of the wires to PostgreSQL and Vault, the server leaves nothing behind after one pass: what rows
 //! name is there, and what lies in Vault is named.
 
-use crate::database::{Database, TestDatabase};
 use crate::harness::{Place, Running, admin_token, try_token};
 use crate::wire::{Points, is_commit, is_request, start};
 use crate::worker::{Admin, registration};
 use crate::{alone, place};
+use agentidp_adapters::testing::{Database, TestDatabase};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

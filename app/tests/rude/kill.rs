@@ -1,10 +1,10 @@
 //! Killed at any moment under load, the server keeps what it acknowledged, and nothing by halves.
 
-use crate::database::{Database, TestDatabase};
 use crate::harness::{Place, Running, admin_token};
 use crate::ledger;
 use crate::worker::{Admin, Worker};
 use crate::{alone, place};
+use agentidp_adapters::testing::{Database, TestDatabase};
 use serde_json::Value;
 use std::thread::{scope, sleep};
 use std::time::Duration;

@@ -11,9 +11,6 @@
 
 mod clients;
 mod custody;
-#[path = "../api/support/database.rs"]
-#[allow(dead_code, reason = "the tests of the API use the rest")]
-mod database;
 mod descriptors;
 #[path = "../cli/harness.rs"]
 #[allow(dead_code, reason = "the tests of the command line use the rest")]

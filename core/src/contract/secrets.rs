@@ -129,6 +129,23 @@ async fn must_verify(store: &dyn SecretStore, (at, secret): &(SecretRef, String)
     assert_eq!(verify(store, at, secret).await.expect("the backend is there"), expected);
 }
 
+/// Takes back the write of `number`, where the store puts secrets of `owner`; a digest lies nowhere.
+async fn undo(store: &dyn SecretStore, owner: SecretOwner, number: u128) {
+    if let Some(location) = store.location(owner) {
+        store.undo(write(owner, number).id, &location).await.expect("undo");
+    }
+}
+
+/// What is kept lies where the store said before.
+pub async fn a_secret_lies_where_it_was_announced(store: &dyn SecretStore) {
+    let announced = store.location(owner(13));
+    assert!(announced != store.location(owner(14)) || announced.is_none(), "each credential has a place of its own");
+    for seed in 1..=2 {
+        assert_eq!(put(store, owner(13), seed).await.0.location(), announced);
+    }
+    assert_eq!(store.location(owner(13)), announced);
+}
+
 /// What is kept verifies, and only under its own reference.
 pub async fn what_is_put_verifies(store: &dyn SecretStore) {
     let (one, two) = (put(store, owner(1), 1).await, put(store, owner(2), 2).await);
@@ -173,7 +190,7 @@ pub async fn what_is_undone_is_false(store: &dyn SecretStore) {
         kept.push(put(store, owner(6), seed).await);
     }
     for _ in 0..2 {
-        store.undo(write(owner(6), 2)).await.expect("undo");
+        undo(store, owner(6), 2).await;
         for (number, version) in kept.iter().enumerate() {
             must_verify(store, version, number != 1 || !store.backend().is_outside()).await;
         }
@@ -183,12 +200,12 @@ pub async fn what_is_undone_is_false(store: &dyn SecretStore) {
 
 /// Taking back the only write, or what never was written, succeeds, and a new one can follow.
 pub async fn undoing_is_idempotent(store: &dyn SecretStore) {
-    store.undo(write(owner(7), 1)).await.expect("undo what never was");
+    undo(store, owner(7), 1).await;
     let version = put(store, owner(7), 2).await;
-    store.undo(write(owner(7), 1)).await.expect("undo what never was");
+    undo(store, owner(7), 1).await;
     must_verify(store, &version, true).await;
     for _ in 0..2 {
-        store.undo(write(owner(7), 2)).await.expect("undo");
+        undo(store, owner(7), 2).await;
         must_verify(store, &version, !store.backend().is_outside()).await;
     }
     must_verify(store, &put(store, owner(7), 3).await, true).await;
@@ -207,10 +224,10 @@ pub async fn what_is_destroyed_is_false(store: &dyn SecretStore) {
         }
     }
     must_verify(store, &other, true).await;
-    store.undo(write(owner(8), 1)).await.expect("undo what is destroyed");
+    undo(store, owner(8), 1).await;
 }
 
-/// Destroying what never was succeeds; what another backend keeps is not this one's to destroy.
+/// Destroying what never was succeeds; what another backend keeps is not this one's to destroy or to take back.
 pub async fn only_its_own_is_destroyed(store: &dyn SecretStore) {
     let never = put(store, owner(10), 1).await.0.location();
     if let Some(SecretLocation { backend, path }) = never {
@@ -219,8 +236,10 @@ pub async fn only_its_own_is_destroyed(store: &dyn SecretStore) {
     }
     for backend in [Backend::Digest, Backend::Vault, Backend::AwsSecretsManager, Backend::Bcrypt] {
         if backend != store.backend() || !backend.is_outside() {
-            let answer = store.destroy(&SecretLocation { backend, path: "a/b".to_owned() }).await;
-            assert!(matches!(answer, Err(SecretError::NotConfigured(_))), "{backend}: {answer:?}");
+            let location = SecretLocation { backend, path: "a/b".to_owned() };
+            for answer in [store.destroy(&location).await, store.undo(write(owner(11), 1).id, &location).await] {
+                assert!(matches!(answer, Err(SecretError::NotConfigured(_))), "{backend}: {answer:?}");
+            }
         }
     }
 }
@@ -262,7 +281,8 @@ macro_rules! secret_verifier_contract {
 #[macro_export]
 macro_rules! secret_store_contract {
     ($name:ident, $setup:path) => {
-        $crate::secret_store_contract!(@cases $name, $setup, what_is_put_verifies, earlier_versions_go_on,
+        $crate::secret_store_contract!(@cases $name, $setup, what_is_put_verifies,
+            a_secret_lies_where_it_was_announced, earlier_versions_go_on,
             writes_that_run_together_each_keep_theirs, a_repeated_write_is_one, what_is_undone_is_false,
             undoing_is_idempotent, what_is_destroyed_is_false, only_its_own_is_destroyed,
             a_reference_is_not_the_secret);

@@ -21,6 +21,8 @@ pub struct PageRequest {
 impl PageRequest {
     /// Rows of a page if nothing is said.
     pub const DEFAULT_LIMIT: u32 = 20;
+    /// The first page if nothing is said.
+    pub const FIRST: Self = Self { limit: Self::DEFAULT_LIMIT, after: None };
 
     /// Asks for at most `limit` rows, 1 to 100.
     ///

@@ -28,20 +28,23 @@ pub fn pause(attempts: u32) -> Duration {
 }
 
 /// A write that is about to happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     pub write: SecretWrite,
-    pub backend: Backend,
+    /// Where it will lie: what is configured may have changed when it is taken back.
+    pub location: SecretLocation,
     pub at: Timestamp,
     /// The revision of the credential's row that the change is made from; none: it is a new credential.
     pub from: Option<i64>,
 }
 
 /// A write that is to be taken back: from now on it cannot be committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedWrite {
     pub write: SecretWrite,
     pub backend: Backend,
+    /// The path of its [`SecretLocation`]; none: it was announced by a release that did not say.
+    pub path: Option<String>,
     /// This one included.
     pub attempts: u32,
 }

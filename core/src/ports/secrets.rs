@@ -48,13 +48,18 @@ pub trait SecretStore: SecretVerifier {
     /// The backend that every reference it gives names.
     fn backend(&self) -> Backend;
 
+    /// Where secrets of the credential are put; none: in its row alone. MUST be the location of what [`SecretStore::put`]
+    /// gives.
+    fn location(&self, owner: SecretOwner) -> Option<SecretLocation>;
+
     /// Keeps a new version of the credential's secret. Earlier versions MUST go on to verify, and none may be written
     /// over, however many write at once. Repeating a write MUST NOT leave two versions.
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError>;
 
-    /// Takes back what `write` has written, if it has: the version MUST NOT verify any more, every other MUST go on to
-    /// verify. What was never written, or taken back before, MUST succeed.
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError>;
+    /// Takes back what the write `id` has written at `location`, if it has: the version MUST NOT verify any more, every
+    /// other MUST go on to verify. What was never written, or taken back before, MUST succeed; a location of another
+    /// backend MUST be [`SecretError::NotConfigured`].
+    async fn undo(&self, id: WriteId, location: &SecretLocation) -> Result<(), SecretError>;
 
     /// Destroys every version that lies at `location`. What is destroyed or was never kept MUST succeed; a location
     /// of another backend MUST be [`SecretError::NotConfigured`].

@@ -302,9 +302,12 @@ pub trait StoreHealth: Send + Sync {
     /// Asks the database for the least that proves that it answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Registers the first administrator and its credential in one transaction, if no agent has the capability
-    /// `admin:all` or a wildcard that covers it and is active; else MUST change nothing and say `false`. With `recover`
-    /// it is done in any case.
+    /// Whether an agent has the capability `admin:all` or a wildcard that covers it, and is active.
+    async fn has_administrator(&self) -> Result<bool, StoreError>;
+
+    /// Registers the first administrator and its credential in one transaction, if there is none, as
+    /// [`StoreHealth::has_administrator`] says it; else MUST change nothing and say `false`. With `recover` it is done in
+    /// any case.
     async fn bootstrap(
         &self,
         agent: &Agent,

@@ -65,6 +65,10 @@ impl BootstrapService {
     /// # Errors
     /// There is one already and `recover` is not set, or a backend is away.
     pub async fn run(&self, owner: Owner, recover: bool) -> Result<Administrator, BootstrapError> {
+        // Before anything is written outside. The database decides: others may come in between.
+        if !recover && self.store.has_administrator().await? {
+            return Err(BootstrapError::AlreadyDone);
+        }
         let now = self.ambient.clock.now();
         let agent = Agent::register(AgentId::new(self.ambient.uuid()), administrator(owner, &self.ambient)?, now);
         let id = CredentialId::new(self.ambient.uuid());

@@ -89,6 +89,7 @@ impl CredentialService {
         once: Option<Once<'_, Credential>>,
     ) -> Result<WithSecret, CredentialError> {
         let agent = active_agent(by)?;
+        self.should_have_room(agent).await?;
         let id = CredentialId::new(self.ambient.uuid());
         let secret = new_secret(id, self.ambient.entropy.as_ref());
         let kept = self.custody.keep(owner(agent, id), None, &secret).await?;
@@ -117,7 +118,8 @@ impl CredentialService {
     /// Replaces the secret of a credential; a legacy one moves to the configured backend.
     ///
     /// # Errors
-    /// The agent is not active, the credential is revoked, or has expired and gets no new expiry, or a backend is away.
+    /// The agent is not active, the credential is revoked, or has expired and gets no new expiry or comes back beside too
+    /// many others, or a backend is away.
     pub async fn rotate(
         &self,
         by: &Authorized,
@@ -129,6 +131,9 @@ impl CredentialService {
         let agent = active_agent(by)?;
         let now = self.ambient.clock.now();
         before.may_rotate(&rotation, now)?;
+        if before.status(now) == CredentialStatus::Expired {
+            self.should_have_room(agent).await?;
+        }
         let secret = new_secret(id, self.ambient.entropy.as_ref());
         let kept = self.custody.keep(owner(agent, id), Some(before.revision), &secret).await?;
         let from = before.secret.backend();
@@ -162,6 +167,18 @@ impl CredentialService {
         self.credentials.update(&after, None, &journal).await?;
         self.custody.clear(agent.id).await;
         Ok(())
+    }
+
+    /// Refuses what the database would refuse after the secret was written outside, so that nothing is. Others may come in
+    /// between: the database decides. A digest is written nowhere else, and costs no question.
+    async fn should_have_room(&self, agent: &Agent) -> Result<(), CredentialError> {
+        if !self.custody.writes_outside() {
+            return Ok(());
+        }
+        let now = self.ambient.clock.now();
+        let active = self.credentials.list(agent.id, Some(CredentialStatus::Active), now, PageRequest::FIRST).await?;
+        let has_room = usize::try_from(MAX_ACTIVE_CREDENTIALS).is_ok_and(|most| active.items.len() < most);
+        if has_room { Ok(()) } else { Err(CredentialError::LimitReached) }
     }
 
     async fn find(&self, by: &Authorized, id: CredentialId) -> Result<Credential, CredentialError> {

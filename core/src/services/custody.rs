@@ -1,7 +1,7 @@
 //! Custody of secrets beside the database: announced, written, committed; taken back or destroyed where that is due.
 
 use super::Ambient;
-use crate::domain::credential::{Backend, SecretRef};
+use crate::domain::credential::{Backend, SecretLocation, SecretRef};
 use crate::domain::ids::{AgentId, WriteId};
 use crate::domain::secret::IssuedSecret;
 use crate::domain::time::Timestamp;
@@ -38,6 +38,11 @@ pub struct Kept {
 }
 
 impl Custody {
+    /// Whether a new secret is written outside the database: before that it is worth asking whether its row would be refused.
+    pub fn writes_outside(&self) -> bool {
+        self.current.backend().is_outside()
+    }
+
     /// Keeps a new secret of a credential whose row has the revision `from`, or is not there yet. The change that names it
     /// gets [`Kept::write`] into its journal, and its result goes through [`Custody::ended`].
     ///
@@ -52,10 +57,10 @@ impl Custody {
         secret: &IssuedSecret,
     ) -> Result<Kept, CustodyError> {
         let write = SecretWrite { id: WriteId::new(self.ambient.uuid()), owner };
-        let backend = self.current.backend();
-        let announced = backend.is_outside();
-        if announced {
-            self.records.announce(&Intent { write, backend, at: self.now(), from }).await?;
+        let location = self.current.location(owner);
+        let announced = location.is_some();
+        if let Some(location) = location {
+            self.records.announce(&Intent { write, location, at: self.now(), from }).await?;
         }
         match self.current.put(write, secret).await {
             Ok(at) => Ok(Kept { at, write: announced.then_some(write.id) }),
@@ -122,9 +127,15 @@ impl Custody {
     }
 
     async fn undo(&self, claimed: &ClaimedWrite) {
+        let ClaimedWrite { write, backend, path, .. } = claimed;
         let undone = async {
-            self.store(claimed.backend)?.undo(claimed.write).await?;
-            Ok(self.records.settle_write(claimed.write.id).await?)
+            let store = self.store(*backend)?;
+            let announced = path.clone().map(|path| SecretLocation { backend: *backend, path });
+            // Without a place it lies where the store puts secrets today, unless that has changed since.
+            if let Some(location) = announced.or_else(|| store.location(write.owner)) {
+                store.undo(write.id, &location).await?;
+            }
+            Ok(self.records.settle_write(write.id).await?)
         };
         self.tell(TaskKind::Undo, claimed.write.owner, claimed.attempts, undone.await);
     }

@@ -315,6 +315,10 @@ impl<T: StoreHealth> StoreHealth for Faulty<T> {
         self.store("health.ping", self.inner.ping()).await
     }
 
+    async fn has_administrator(&self) -> Result<bool, StoreError> {
+        self.store("health.has_administrator", self.inner.has_administrator()).await
+    }
+
     async fn bootstrap(
         &self,
         agent: &Agent,

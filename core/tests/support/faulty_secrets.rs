@@ -6,7 +6,7 @@ use agentidp_core::domain::ids::{AgentId, CredentialId, WriteId};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
 use agentidp_core::domain::time::Timestamp;
 use agentidp_core::ports::custody::{ClaimedLocation, ClaimedWrite, CustodyStore, Intent, Pending};
-use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier, SecretWrite};
+use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use agentidp_core::ports::storage::StoreError;
 use async_trait::async_trait;
 
@@ -57,12 +57,16 @@ impl<T: SecretStore> SecretStore for Faulty<T> {
         self.inner.backend()
     }
 
+    fn location(&self, owner: SecretOwner) -> Option<SecretLocation> {
+        self.inner.location(owner)
+    }
+
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
         self.backend("secrets.put", self.inner.put(write, secret)).await
     }
 
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
-        self.backend("secrets.undo", self.inner.undo(write)).await
+    async fn undo(&self, id: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
+        self.backend("secrets.undo", self.inner.undo(id, location)).await
     }
 
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {

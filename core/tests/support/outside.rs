@@ -4,7 +4,7 @@
 use agentidp_core::domain::credential::{Backend, SecretLocation, SecretRef};
 use agentidp_core::domain::ids::{CredentialId, WriteId};
 use agentidp_core::domain::secret::{IssuedSecret, PresentedSecret};
-use agentidp_core::ports::secrets::{SecretError, SecretStore, SecretVerifier, SecretWrite};
+use agentidp_core::ports::secrets::{SecretError, SecretOwner, SecretStore, SecretVerifier, SecretWrite};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Versions of a path beyond this many push the oldest out.
 const KEPT: usize = 22;
 
-#[derive(Default)]
 pub struct OutsideSecrets {
+    /// Where new secrets are put.
+    mount: Mutex<&'static str>,
     kept: Mutex<BTreeMap<String, Vec<Version>>>,
     away: AtomicBool,
 }
@@ -25,9 +26,32 @@ struct Version {
     secret: Option<String>,
 }
 
+impl Default for OutsideSecrets {
+    fn default() -> Self {
+        Self { mount: Mutex::new("secret"), kept: Mutex::default(), away: AtomicBool::default() }
+    }
+}
+
 impl OutsideSecrets {
-    fn path(credential: CredentialId) -> String {
-        format!("secret/agentidp/{credential}")
+    fn path(&self, credential: CredentialId) -> String {
+        format!("{}/agentidp/{credential}", self.mount.lock().unwrap())
+    }
+
+    /// Puts new secrets elsewhere from now on.
+    pub fn move_to(&self, mount: &'static str) {
+        *self.mount.lock().unwrap() = mount;
+    }
+
+    /// Ends those of the versions at a place that `which` says.
+    fn end(&self, location: &SecretLocation, which: impl Fn(&Version) -> bool) -> Result<(), SecretError> {
+        if location.backend != Backend::Vault {
+            return Err(SecretError::NotConfigured(format!("this is not `{}`", location.backend)));
+        }
+        let mut kept = self.kept.lock().unwrap();
+        for version in kept.get_mut(&location.path).into_iter().flatten().filter(|version| which(version)) {
+            version.secret = None;
+        }
+        Ok(())
     }
 
     /// Lets every destruction fail, or no more.
@@ -45,6 +69,11 @@ impl OutsideSecrets {
                 Some((at, version.secret.clone()?))
             })
             .collect()
+    }
+
+    /// How many versions were ever written, and are not pushed out.
+    pub fn written(&self) -> usize {
+        self.kept.lock().unwrap().values().map(Vec::len).sum()
     }
 
     /// The references to what can still be verified.
@@ -77,10 +106,14 @@ impl SecretStore for OutsideSecrets {
         Backend::Vault
     }
 
+    fn location(&self, owner: SecretOwner) -> Option<SecretLocation> {
+        Some(SecretLocation { backend: Backend::Vault, path: self.path(owner.credential_id) })
+    }
+
     async fn put(&self, write: SecretWrite, secret: &IssuedSecret) -> Result<SecretRef, SecretError> {
         // Others come in between, as with a real one.
         tokio::task::yield_now().await;
-        let path = Self::path(write.owner.credential_id);
+        let path = self.path(write.owner.credential_id);
         let mut kept = self.kept.lock().unwrap();
         let versions = kept.entry(path.clone()).or_default();
         if let Some(known) = versions.iter().find(|version| version.write == write.id) {
@@ -94,26 +127,15 @@ impl SecretStore for OutsideSecrets {
         Ok(SecretRef::Vault { path, version: number })
     }
 
-    async fn undo(&self, write: SecretWrite) -> Result<(), SecretError> {
+    async fn undo(&self, id: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
         tokio::task::yield_now().await;
-        let mut kept = self.kept.lock().unwrap();
-        let versions = kept.get_mut(&Self::path(write.owner.credential_id));
-        for version in versions.into_iter().flatten().filter(|version| version.write == write.id) {
-            version.secret = None;
-        }
-        Ok(())
+        self.end(location, |version| version.write == id)
     }
 
     async fn destroy(&self, location: &SecretLocation) -> Result<(), SecretError> {
-        if location.backend != Backend::Vault {
-            return Err(SecretError::NotConfigured(format!("this is not `{}`", location.backend)));
-        }
         if self.away.load(Ordering::SeqCst) {
             return Err(SecretError::Unavailable("away".into()));
         }
-        for version in self.kept.lock().unwrap().get_mut(&location.path).into_iter().flatten() {
-            version.secret = None;
-        }
-        Ok(())
+        self.end(location, |_| true)
     }
 }

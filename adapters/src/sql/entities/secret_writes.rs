@@ -13,6 +13,8 @@ pub struct Model {
     pub created_at: i64,
     pub due_at: i64,
     pub attempts: i32,
+    /// None: it was announced before this was recorded.
+    pub location: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

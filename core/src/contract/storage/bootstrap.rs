@@ -28,6 +28,20 @@ pub async fn bootstrap_happens_once(stores: &Stores) {
     assert!(is_conflict(&refused), "{refused:?}");
 }
 
+pub async fn it_is_known_whether_there_is_an_administrator(stores: &Stores) {
+    let known = async || stores.health.has_administrator().await.unwrap();
+    added(stores, administrator(1, "xadmin:all")).await;
+    added(stores, Agent { status: AgentStatus::Suspended, ..administrator(2, "admin:all") }).await;
+    assert!(!known().await);
+    let (named, covered) = (administrator(3, "admin:all"), administrator(4, "admin:*"));
+    for administrator in [named, covered] {
+        assert!(bootstrap(stores, &administrator, false).await && known().await);
+        let gone = administrator.decommission(super::make::at(50)).unwrap();
+        stores.agents.update(&gone, &journal()).await.unwrap();
+        assert!(!known().await);
+    }
+}
+
 pub async fn bootstrap_races_leave_one_administrator(stores: &Stores) {
     let agents = (1..=6).map(|number| administrator(number, "admin:all"));
     let done = race(agents.map(|agent| async move { bootstrap(stores, &agent, false).await })).await;

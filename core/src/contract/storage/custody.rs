@@ -5,7 +5,7 @@ use super::make::{
 };
 use super::places::{due, outside, update};
 use super::{Stores, is_stale, race, winners};
-use crate::domain::credential::{Backend, Credential};
+use crate::domain::credential::{Backend, Credential, SecretLocation};
 use crate::domain::ids::WriteId;
 use crate::ports::custody::{ClaimedWrite, Intent, Pending};
 use crate::ports::secrets::{SecretOwner, SecretWrite};
@@ -21,10 +21,24 @@ fn owner(credential: &Credential) -> SecretOwner {
     SecretOwner { agent_id: credential.agent_id, credential_id: credential.id }
 }
 
+fn place(backend: Backend, path: &str) -> SecretLocation {
+    SecretLocation { backend, path: path.to_owned() }
+}
+
+/// The announcement of a write at `at(millis)`, from the revision `from`.
+fn intent(write: SecretWrite, millis: i64, from: Option<i64>) -> Intent {
+    Intent { write, location: place(Backend::Vault, "kv/a"), at: at(millis), from }
+}
+
+/// What a claim gives of a write that was announced by [`intent`].
+fn claimed(write: SecretWrite, attempts: u32) -> ClaimedWrite {
+    ClaimedWrite { write, backend: Backend::Vault, path: Some("kv/a".to_owned()), attempts }
+}
+
 /// Announces write `number` of the credential at `at(millis)`.
 pub async fn announced(stores: &Stores, credential: &Credential, number: u128, millis: i64) -> SecretWrite {
     let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number)), owner: owner(credential) };
-    stores.custody.announce(&Intent { write, backend: Backend::Vault, at: at(millis), from: None }).await.unwrap();
+    stores.custody.announce(&intent(write, millis, None)).await.unwrap();
     write
 }
 
@@ -42,8 +56,7 @@ pub async fn an_announced_write_is_due_in_time_and_then_after_growing_pauses(sto
     assert_eq!(claim_write(stores, None, DUE - 1).await, None);
     let mut now = DUE;
     for (attempts, pause) in [(1, 30_000), (2, 60_000), (3, 120_000)] {
-        let claimed = claim_write(stores, None, now).await;
-        assert_eq!(claimed, Some(ClaimedWrite { write, backend: Backend::Vault, attempts }));
+        assert_eq!(claim_write(stores, None, now).await, Some(claimed(write, attempts)));
         if attempts == 1 {
             assert_eq!(claim_write(stores, None, DUE + 5).await.unwrap().write, other, "the next one");
             stores.custody.settle_write(other.id).await.unwrap();
@@ -60,8 +73,7 @@ pub async fn a_write_is_claimed_by_its_id_at_any_time(stores: &Stores) {
     let write = announced(stores, &credential(&agent(1), 1), 1, 0).await;
     let other = announced(stores, &credential(&agent(1), 2), 2, 0).await;
     for attempts in 1..=3 {
-        let claimed = claim_write(stores, Some(write.id), 0).await;
-        assert_eq!(claimed, Some(ClaimedWrite { write, backend: Backend::Vault, attempts }));
+        assert_eq!(claim_write(stores, Some(write.id), 0).await, Some(claimed(write, attempts)));
     }
     stores.custody.settle_write(write.id).await.unwrap();
     assert_eq!(claim_write(stores, Some(write.id), DUE).await, None);
@@ -71,6 +83,25 @@ pub async fn a_write_is_claimed_by_its_id_at_any_time(stores: &Stores) {
     assert_eq!(claim_write(stores, None, DUE + DUE - 1).await.map(|claimed| claimed.write), Some(other));
     assert_eq!(claim_write(stores, None, DUE + DUE - 1).await, None, "it is due no sooner than it was");
     assert_eq!(claim_write(stores, None, DUE + DUE).await.unwrap().write, early);
+}
+
+/// Two writes of a credential may have been announced for different places, whatever its row names.
+pub async fn a_claimed_write_says_where_it_was_to_lie(stores: &Stores) {
+    let agent = added(stores, agent(1)).await;
+    let there = outside(stores, &agent, 1, "kv/now").await;
+    let places = [(Backend::Vault, "kv/before"), (Backend::AwsSecretsManager, "agentidp/b")];
+    for (number, (backend, path)) in (1_u128..).zip(places) {
+        let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number)), owner: owner(&there) };
+        let at = at(i64::try_from(number).unwrap() * 20_000);
+        let intent = Intent { write, location: place(backend, path), at, from: None };
+        stores.custody.announce(&intent).await.unwrap();
+        let by_id = claim_write(stores, Some(write.id), 0).await.unwrap();
+        assert_eq!((by_id.backend, by_id.path.as_deref()), (backend, Some(path)));
+    }
+    for (backend, path) in places {
+        let due = claim_write(stores, None, 2 * DUE).await.unwrap();
+        assert_eq!((due.backend, due.path.as_deref()), (backend, Some(path)));
+    }
 }
 
 pub async fn each_due_write_goes_to_one_claimant(stores: &Stores) {
@@ -91,11 +122,7 @@ pub async fn writes_of_one_credential_take_turns(stores: &Stores) {
     let (one, other) = (credential(&agent(1), 1), credential(&agent(1), 2));
     let announce = async |credential: &Credential, number: u32, millis| {
         let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number.into())), owner: owner(credential) };
-        stores
-            .custody
-            .announce(&Intent { write, backend: Backend::Vault, at: at(millis), from: None })
-            .await
-            .map(|()| write.id)
+        stores.custody.announce(&intent(write, millis, None)).await.map(|()| write.id)
     };
     let together: Vec<_> = race((1..=8).map(|number| announce(&one, number, 0))).await;
     assert_eq!(winners(&together, is_stale), 1);
@@ -114,8 +141,7 @@ pub async fn a_write_from_an_old_row_is_stale(stores: &Stores) {
     let there = added_credential(stores, credential(&agent, 1)).await;
     let announce = async |number: u32, from| {
         let write = SecretWrite { id: WriteId::new(Uuid::from_u128(number.into())), owner: owner(&there) };
-        let intent = Intent { write, backend: Backend::Vault, at: at(0), from: Some(from) };
-        stores.custody.announce(&intent).await.map(|()| write)
+        stores.custody.announce(&intent(write, 0, Some(from))).await.map(|()| write)
     };
     for from in [-1, 1] {
         assert!(is_stale(&announce(1, from).await.unwrap_err()));

@@ -148,6 +148,7 @@ macro_rules! storage_contract {
             custody:
                 an_announced_write_is_due_in_time_and_then_after_growing_pauses,
                 a_write_is_claimed_by_its_id_at_any_time,
+                a_claimed_write_says_where_it_was_to_lie,
                 each_due_write_goes_to_one_claimant,
                 writes_of_one_credential_take_turns,
                 a_write_from_an_old_row_is_stale,
@@ -206,6 +207,7 @@ macro_rules! storage_contract {
             bootstrap:
                 the_database_answers,
                 bootstrap_happens_once,
+                it_is_known_whether_there_is_an_administrator,
                 bootstrap_races_leave_one_administrator,
                 a_suspended_administrator_does_not_count;
         );

@@ -1,4 +1,6 @@
-//! A database for one test.
+//! A database for one test, for the tests of every package over this one: behind the feature `testing`, which no program
+//! is built with.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 use std::process::Command;
 use std::sync::Arc;
@@ -7,13 +9,17 @@ use tempfile::TempDir;
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
+    /// A file in a folder of its own.
     Sqlite,
+    /// A database of the server that `scripts/with-servers` started.
     Postgres,
 }
 
 /// A database that goes when the last server over it has gone.
+#[derive(Debug)]
 pub struct TestDatabase(Arc<Kept>);
 
+#[derive(Debug)]
 enum Kept {
     Sqlite(TempDir),
     Postgres { server: String, name: String },
@@ -22,6 +28,7 @@ enum Kept {
 const VARIABLE: &str = "AGENTIDP_TEST_POSTGRES_URL";
 
 impl TestDatabase {
+    /// Makes one, still without tables.
     pub async fn make(database: Database) -> Self {
         let kept = match database {
             Database::Sqlite => Kept::Sqlite(tempfile::tempdir().unwrap()),
@@ -35,6 +42,8 @@ impl TestDatabase {
         Self(Arc::new(kept))
     }
 
+    /// The same, for another server over it.
+    #[must_use]
     pub fn share(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -54,6 +63,8 @@ impl TestDatabase {
         }
     }
 
+    /// What `DATABASE_URL` is for it.
+    #[must_use]
     pub fn url(&self) -> String {
         match self.0.as_ref() {
             Kept::Sqlite(folder) => format!("sqlite://{}", folder.path().join("agentidp.db").display()),
