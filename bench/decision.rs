@@ -58,7 +58,7 @@ fn main() -> Result<(), Failure> {
 fn larger(times: usize) -> Result<PolicySource, Failure> {
     let source = PolicySource::builtin();
     let mut data: Value = serde_json::from_str(&source.data)?;
-    for operations in data["scopes"].as_object_mut().ok_or("no scopes")?.values_mut() {
+    for operations in data.pointer_mut("/scopes").and_then(Value::as_object_mut).ok_or("no scopes")?.values_mut() {
         let operations = operations.as_object_mut().ok_or("no operations")?;
         let names: Vec<String> = operations.keys().cloned().collect();
         for name in names {

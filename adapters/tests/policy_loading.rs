@@ -197,10 +197,7 @@ fn some_functions_may_not_be_used() {
     ] {
         let message = refusal(with(&format!("helps if {call}\n\ndecision := {{}} if {{\n\tinput.x\n\thelps\n}}")));
         let name = call.split('(').next().unwrap();
-        assert!(
-            message.contains(&format!("authz.rego:5:")) && message.contains(&format!("`{name}` may not")),
-            "{message}"
-        );
+        assert!(message.contains("authz.rego:5:") && message.contains(&format!("`{name}` may not")), "{message}");
     }
 }
 

@@ -67,7 +67,7 @@ fn the_data_names_the_scopes() {
     expected.sort_unstable();
     assert_eq!(scopes().iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
     let odd = PolicySource::new(PolicySource::builtin().rego, r#"{"scopes": {"odd": {}, "x:y": {}}}"#);
-    assert_eq!(RegoPolicy::kept(odd).unwrap().scopes(), ["x:y".parse().unwrap()]);
+    assert_eq!(RegoPolicy::unproved(odd).unwrap().scopes(), ["x:y".parse().unwrap()]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod document;
 use crate::domain::agent::{Agent, Owner};
 use crate::domain::caller::{Caller, TokenType};
 use crate::domain::ids::AgentId;
+use crate::domain::json::Json;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::time::Timestamp;
 use std::net::IpAddr;
