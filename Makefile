@@ -1,13 +1,15 @@
 # The commands that people and CI use. One cargo shape everywhere, `--workspace --locked`: another one would unify
 # features anew and rebuild half of the tree.
 .POSIX:
-.PHONY: help run test check generate fmt deny
+.PHONY: help run test policy-agreement check generate fmt deny
 
 ARGS =
 
 help:
 	@echo 'make run        build the server and start `agentidp dev` (pass options: make run ARGS="--port 9000")'
 	@echo 'make test       install what the tests need, start throw-away servers, run every test, then tests/run'
+	@echo 'make policy-agreement'
+	@echo '                hold 100,000 decisions of every engine against OPA (make test: 24,000)'
 	@echo 'make check      format, lints, boundaries, unit tests, generated files: before every commit'
 	@echo 'make generate   rewrite the generated files'
 	@echo 'make fmt        format the sources'
@@ -24,6 +26,10 @@ test:
 	scripts/setup-test
 	scripts/with-servers cargo test --workspace --locked
 	tests/run
+
+policy-agreement:
+	POLICY_INPUTS=100000 cargo test --workspace --locked --test policy_agreement
+	cd tests/policy && go test -count=1 -v -timeout 30m -run 'Decides|Changed' .
 
 check:
 	cargo fmt --all --check

@@ -12,16 +12,20 @@
 #   scopes   issueToken only: the scopes that the new token gets
 #
 # To change a rule: edit it, edit its tests in authz_test.rego, run `agentidp policy test FOLDER`, and start the server
-# with POLICY_DIR set to that folder, or send it SIGHUP if it is: the policy is taken only if its trial decisions succeed.
+# with POLICY_DIR set to that folder, or send it SIGHUP if it is. It takes a policy only if its trial decisions succeed.
 # Stock OPA gives the same answers:
 #
 #   opa test policies/*.rego policies/data/scopes.json
 #   opa eval -d policies/authz.rego -d policies/data/scopes.json -i input.json data.agentidp.authz.decision
+#   opa check --strict --schema policies/schema/input.json policies/authz.rego
 #
 # Stay with look-ups by key. A scan with `glob` or `regex` costs a hundred times as much on every single request.
 package agentidp.authz
 
-# The answer where no rule below gives one. Without it a request that nobody thought of would have no answer at all.
+# METADATA
+# entrypoint: true
+# description: >
+#   The answer where no rule below gives one. Without it a request that nobody thought of would have no answer at all.
 default decision := {
 	"allow": false,
 	"reason": "No rule of the policy permits this request.",
@@ -79,6 +83,7 @@ admin if "admin:all" in input.scopes
 # The server always sends these; without them nothing is decided but a refusal.
 complete if {
 	is_string(input.operation)
+	is_string(input.path)
 	is_array(input.scopes)
 	is_string(input.caller.owner)
 	is_array(input.caller.capabilities)
@@ -86,7 +91,8 @@ complete if {
 	readable_resource
 }
 
-readable_resource if input.resource == null
+# `is_null`, not `== null`: of what may be null, OPA's check by the schema knows the object alone.
+readable_resource if is_null(input.resource)
 
 readable_resource if {
 	is_string(input.resource.owner)
@@ -119,11 +125,11 @@ scope_reason := concat("", [
 # Another owner's agent and an unknown one look alike. Even an administrator cannot act on what is not there.
 visible if {
 	not names_agent
-	input.resource == null
+	is_null(input.resource)
 }
 
 visible if {
-	admin
+	beyond_owner
 	input.resource != null
 }
 
@@ -134,12 +140,15 @@ names_agent if input.agentId != null
 # An id that is no UUID is not handed over; the route still tells that the operation is about one agent.
 names_agent if contains(input.path, "{agentId}")
 
+# Who acts for every owner.
+beyond_owner if admin
+
 # Whose rows the request may touch.
-owners := "*" if admin
+default owners := []
+
+owners := "*" if beyond_owner
 
 else := [input.caller.owner] if permitted
-
-else := []
 
 # Only an administrator moves agents between owners. `owner` may be repeated, not changed.
 changes_owner if {
@@ -161,7 +170,14 @@ covered(capability, held) if {
 
 # The scopes that govern AgentIdP itself. Whoever hands out one of them must have it in the token, not just be entitled
 # to ask for it: a token narrowed to agents:write makes no secret that can read.
-management_scopes := {"agents:read", "agents:write", "tokens:read", "tokens:write", "audit:read", "admin:all"}
+management_scopes := {
+	"agents:read",
+	"agents:write",
+	"tokens:read",
+	"tokens:write",
+	"audit:read",
+	"admin:all",
+}
 
 # The management scopes that an agent with these capabilities can have.
 powers(capabilities) := {scope |

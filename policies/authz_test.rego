@@ -76,8 +76,8 @@ test_missing_scope if {
 test_missing_scope_is_the_same_for_every_id if {
 	known := authz.decision with input as about("getAgent", [], {})
 	foreign := authz.decision with input as about("getAgent", [], {"owner": "team-b"})
-	unknown := authz.decision with input as ask("getAgent", [], {"agentId": "a9"})
 	known == foreign
+	unknown := authz.decision with input as ask("getAgent", [], {"agentId": "a9"})
 	known == unknown
 }
 
@@ -292,6 +292,6 @@ test_revoke if {
 	own.owners == []
 	others := authz.decision with input as ask("revokeToken", ["tokens:write"], {})
 	others.owners == ["team-a"]
-	all := authz.decision with input as ask("revokeToken", ["admin:all"], {})
-	all.owners == "*"
+	everyones := authz.decision with input as ask("revokeToken", ["admin:all"], {})
+	everyones.owners == "*"
 }

@@ -1,11 +1,16 @@
 //! A policy is proved before it is used, and its answers are read strictly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
 
-use agentidp_adapters::rego::{LoadError, PolicySource, RegoPolicy};
+use agentidp_adapters::rego::suite::TestFile;
+use agentidp_adapters::rego::{LoadError, PolicySource, Proved, RegoPolicy};
 use agentidp_adapters::table::TablePolicy;
 use agentidp_core::contract::policy::generated;
 use agentidp_core::ports::policy::{Owners, PolicyEngine, PolicyInput, Refusal};
+use std::time::{Duration, Instant};
 
+/// A hundred thousand steps.
+const LOOP: &str = "ten := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n\n\
+                    endless if count([0 | some _ in ten; some _ in ten; some _ in ten; some _ in ten; some _ in ten]) == 1";
 const DENY: &str = r#"default decision := {"allow": false, "reason": "No.", "owners": []}"#;
 
 fn input(operation: &str) -> PolicyInput {
@@ -67,11 +72,10 @@ fn an_unknown_function_is_refused() {
 
 #[test]
 fn endless_work_is_refused() {
-    let loops = "decision := {} if count([x | some x in numbers.range(1, 100000); x > 5]) == 1";
-    let message = refusal(with(loops));
+    let message = refusal(with(&format!("decision := {{}} if endless\n\n{LOOP}")));
     assert!(
         message.contains("trial decision `unknown operation`")
-            && message.contains("authz.rego:5:")
+            && message.contains("authz.rego:9:")
             && message.contains("limit"),
         "{message}"
     );
@@ -152,22 +156,78 @@ fn a_decision_is_read_whole() {
 
 #[test]
 fn a_decision_that_meets_its_limit_is_an_error() {
-    let policy = with(
-        "decision := {} if {\n\tinput.operation == \"special\"\n\tcount([x | some x in numbers.range(1, 100000); x > 5]) == 1\n}",
-    );
+    let policy = with(&format!("decision := {{}} if {{\n\tinput.operation == \"special\"\n\tendless\n}}\n\n{LOOP}"));
     let message = policy.unwrap().decide(&input("special")).unwrap_err().to_string();
     assert!(message.contains("limit"), "{message}");
+}
+
+/// In 40 doublings a text of one letter would have a terabyte.
+#[test]
+fn a_decision_that_builds_something_huge_is_an_error() {
+    let doublings = |first: &str, double: &dyn Fn(&str) -> String| {
+        let next = |n: usize| format!("x{n} := {}\n\n", double(&format!("x{}", n - 1)));
+        format!("x0 := {first}\n\n{}", (1..=40).map(next).collect::<String>())
+    };
+    for lines in [
+        doublings("\"x\"", &|x| format!("concat(\"\", [{x}, {x}])")),
+        doublings("[1]", &|x| format!("array.concat({x}, {x})")),
+        doublings("\"x\"", &|x| format!("replace({x}, \"x\", \"xx\")")),
+        doublings("\"x\"", &|x| format!("sprintf(\"%s%s\", [{x}, {x}])")),
+        doublings("3", &|x| format!("{x} * {x}")),
+    ] {
+        let policy = with(&format!("decision := {{}} if {{\n\tinput.operation == \"special\"\n\tx40\n}}\n\n{lines}"));
+        let policy = policy.unwrap();
+        let start = Instant::now();
+        let message = policy.decide(&input("special")).unwrap_err().to_string();
+        assert!(message.contains("memory"), "{message}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}: {lines}", start.elapsed());
+        assert!(!policy.decide(&input("other")).unwrap().decision.allow, "the next one is as ever");
+    }
+}
+
+/// A decision comes out the same when it is made again, and no number makes it large.
+#[test]
+fn some_functions_may_not_be_used() {
+    for call in [
+        "numbers.range(1, input.request.graceSeconds)",
+        "numbers.range_step(1, 9, 2)",
+        "bits.lsh(1, 9)",
+        "rand.intn(\"x\", 9)",
+        "time.now_ns()",
+    ] {
+        let message = refusal(with(&format!("helps if {call}\n\ndecision := {{}} if {{\n\tinput.x\n\thelps\n}}")));
+        let name = call.split('(').next().unwrap();
+        assert!(message.contains("authz.rego:5:") && message.contains(&format!("`{name}` may not")), "{message}");
+    }
+}
+
+#[test]
+fn a_policy_that_fails_its_own_tests_is_refused() {
+    let test =
+        |text: &str| TestFile { name: "own_test.rego".to_owned(), text: format!("package own_test\n\n{text}\n") };
+    let with_tests = |tests: &str| {
+        let mut source = PolicySource::builtin();
+        source.tests = vec![test(tests)];
+        Proved::new(source)
+    };
+    assert!(with_tests("test_a if true").is_ok());
+    assert!(with_tests("helper := 1").is_ok(), "no test is no failure");
+    let message = with_tests("test_a if true\n\ntest_b if false").err().unwrap().to_string();
+    assert!(message.contains("data.own_test.test_b: it is undefined") && !message.contains("test_a"), "{message}");
+    let many: String = (0..9).map(|n| format!("test_{n} := {n}\n\n")).collect();
+    assert!(with_tests(&many).err().unwrap().to_string().ends_with("; and 6 more"));
+    assert!(with_tests("test_a if {").err().unwrap().to_string().contains("own_test.rego:"));
 }
 
 #[test]
 fn a_bad_policy_leaves_the_old_one_in_force() {
     let policy = RegoPolicy::new(PolicySource::builtin()).unwrap();
     let before = policy.hash();
-    assert!(policy.replace(PolicySource::new("package agentidp.authz", "{}")).is_err());
+    assert!(Proved::new(PolicySource::new("package agentidp.authz", "{}")).is_err());
     assert_eq!((policy.hash(), policy.source()), (before.clone(), PolicySource::builtin()));
     let mut newer = PolicySource::builtin();
     newer.rego.push_str("\n# changed\n");
-    policy.replace(newer.clone()).unwrap();
+    policy.replace(Proved::new(newer.clone()).unwrap());
     assert_eq!(policy.hash(), newer.hash());
     assert_ne!(policy.hash(), before);
     assert_eq!(policy.decide(&input("listAgents")).unwrap().policy_hash, newer.hash());

@@ -53,6 +53,32 @@ fn a_test_without_an_end_is_stopped() {
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
+/// The interpreter would follow them until the stack, and with it the process, has ended.
+#[test]
+fn functions_that_call_themselves_are_refused() {
+    let first = "package first_test\n\nimport data.second_test as second\n\ntest_a if f(1)\n\n";
+    let second = "package second_test\n\nimport data.first_test\n\n";
+    for (f, g) in [
+        ("f(x) if f(x)", ""),
+        ("f(x) if g(x)\n\ng(x) if {\n\tsome y in [x]\n\tevery z in [y] { f(z) }\n}", ""),
+        ("f(x) if data.first_test.f(x)", ""),
+        ("f(x) if data[\"first_test\"].f(x)", ""),
+        ("f(x) if second.g(x)", "g(x) if first_test.f(x)"),
+        ("f(x) := [y | y := f(x)]", ""),
+        ("f(x) := {\"a\": f(x)}", ""),
+        ("f(x) := 1 if x > 0\n\nelse := f(x)", ""),
+    ] {
+        let file = |name: &str, text: String| TestFile { name: name.to_owned(), text };
+        let files =
+            [file("first_test.rego", format!("{first}{f}\n")), file("second_test.rego", format!("{second}{g}\n"))];
+        let message = run(&PolicySource::builtin(), &files).expect_err(f).to_string();
+        assert!(message.contains("first_test.f comes to call itself"), "{message}");
+    }
+    let wrapper = "import data.agentidp.authz\n\ncovered(x, y) if authz.covered(x, y)\n\n\
+                   test_a if covered(\"a:b\", [\"a:*\"])";
+    assert_eq!(problems(wrapper), [("test_a".to_owned(), String::new())]);
+}
+
 #[test]
 fn the_files_of_a_folder_are_found() {
     let folder = tempfile::tempdir().unwrap();

@@ -14,6 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// What other processes changed is read this often, and at once when they say that there is something.
 const WATCH: Duration = Duration::from_secs(1);
+/// The folder of the policy is looked at this often; what is new there is taken at the second look.
+const POLICY: Duration = Duration::from_secs(1);
 /// The system that keeps secrets is asked how it is this often.
 const HEALTH: Duration = Duration::from_secs(4);
 /// Whether the signing key is too old is asked this often.
@@ -43,6 +45,9 @@ pub fn start(background: &Background) -> (watch::Sender<()>, Vec<JoinHandle<()>>
     };
     let mut jobs = vec![
         job("watch", WATCH, &nudge, |background| Box::pin(async move { Ok(background.watch().await?) })),
+        job("policy", POLICY, &nobody, |background| {
+            Box::pin(async move { Ok(background.watch_policy().await.map(drop)?) })
+        }),
         job("health", HEALTH, &nobody, |background| Box::pin(async move { Ok(background.watch_secrets().await?) })),
         job("rotation", ROTATION, &nobody, |background| Box::pin(async move { Ok(background.rotate_keys().await?) })),
         job("flush", FLUSH, &nobody, |background| {

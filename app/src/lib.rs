@@ -10,7 +10,3 @@ pub mod listeners;
 pub mod telemetry;
 pub mod tls;
 pub mod wiring;
-
-/// Requests make many small things of short life on several threads, which the allocator of the system is slow at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -90,7 +90,8 @@ async fn reload_on(mut hangup: Signal, background: Background, tls: Option<Tls>)
             }
         }
         match background.reload_policy().await {
-            Ok(Reload::Done(hash)) => tracing::info!(policy = hash, "another policy is in force"),
+            // It is in the log already.
+            Ok(Reload::Done | Reload::Rejected) => {}
             Ok(Reload::Unchanged) => tracing::info!("the policy has not changed"),
             Ok(Reload::Nothing) => tracing::info!("there is no policy to read anew: it is that of the program"),
             Err(error) => tracing::error!(cause = causes(&error), "the policy was not changed"),

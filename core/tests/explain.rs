@@ -67,7 +67,7 @@ fn the_data_names_the_scopes() {
     expected.sort_unstable();
     assert_eq!(scopes().iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
     let odd = PolicySource::new(PolicySource::builtin().rego, r#"{"scopes": {"odd": {}, "x:y": {}}}"#);
-    assert_eq!(RegoPolicy::kept(odd).unwrap().scopes(), ["x:y".parse().unwrap()]);
+    assert_eq!(RegoPolicy::unproved(odd).unwrap().scopes(), ["x:y".parse().unwrap()]);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn no_decision_is_no_explanation() {
     struct Broken;
     impl PolicyEngine for Broken {
         fn decide(&self, _: &PolicyInput) -> Result<Decided, PolicyError> {
-            Err(PolicyError("broken".to_owned()))
+            Err(PolicyError { problem: "broken".to_owned(), policy_hash: self.hash() })
         }
 
         fn hash(&self) -> String {

@@ -1,15 +1,17 @@
 //! The policy as Rego: `policies/authz.rego` with `policies/data/scopes.json`, compiled for the virtual machine of
 //! regorus. A policy is proved before it is used and swapped as a whole; a decision is made in memory, without I/O.
 
+mod builtins;
 mod cycles;
 mod decision;
 mod probes;
 mod program;
+mod recursion;
 mod source;
 pub mod suite;
 
 use agentidp_core::domain::scope::Scope;
-use agentidp_core::ports::policy::{Decided, PolicyEngine, PolicyError, PolicyInput};
+use agentidp_core::ports::policy::{Decided, Decision, PolicyEngine, PolicyError, PolicyInput};
 use arc_swap::ArcSwap;
 use autometrics::autometrics;
 use program::Program;
@@ -27,12 +29,14 @@ pub enum LoadError {
     Compile(String),
     #[error("the policy failed its trial decision `{probe}`: {problem}")]
     Probe { probe: &'static str, problem: String },
+    #[error("the policy fails its own tests: {0}")]
+    Tests(String),
+    #[error("the policy was not tried to the end: {0}")]
+    Interrupted(String),
 }
 
-/// Decides by the policy that was loaded last.
-pub struct RegoPolicy {
-    current: ArcSwap<Loaded>,
-}
+/// A policy that may be put in force.
+pub struct Proved(Loaded);
 
 struct Loaded {
     program: Program,
@@ -47,28 +51,64 @@ impl Loaded {
         Ok(Self { program, source, hash })
     }
 
-    fn prove(source: PolicySource) -> Result<Self, LoadError> {
-        let loaded = Self::compile(source)?;
+    fn decided(&self, decide: impl FnOnce(&Program) -> Result<Decision, String>) -> Result<Decided, PolicyError> {
+        let policy_hash = self.hash.clone();
+        match decide(&self.program) {
+            Ok(decision) => Ok(Decided { decision, policy_hash }),
+            Err(problem) => Err(PolicyError { problem, policy_hash }),
+        }
+    }
+}
+
+impl Proved {
+    /// Parses and compiles a policy, makes its trial decisions and runs its tests. It may take seconds.
+    ///
+    /// # Errors
+    /// The policy does not parse or compile, or fails a trial decision or a test.
+    pub fn new(source: PolicySource) -> Result<Self, LoadError> {
+        let loaded = Loaded::compile(source)?;
         probes::prove(&loaded.program)?;
-        Ok(loaded)
+        suite::prove(&loaded.source)?;
+        Ok(Self(loaded))
+    }
+
+    /// The texts of the policy, to be kept under its hash.
+    pub fn source(&self) -> &PolicySource {
+        &self.0.source
+    }
+
+    /// SHA-256, in hex, of the policy and its data.
+    pub fn hash(&self) -> &str {
+        &self.0.hash
+    }
+}
+
+/// Decides by the policy that was loaded last.
+pub struct RegoPolicy {
+    current: ArcSwap<Loaded>,
+}
+
+impl From<Proved> for RegoPolicy {
+    fn from(Proved(loaded): Proved) -> Self {
+        Self { current: ArcSwap::from_pointee(loaded) }
     }
 }
 
 impl RegoPolicy {
-    /// Parses, compiles and proves a policy.
+    /// Proves a policy and takes it.
     ///
     /// # Errors
-    /// The policy does not parse, does not compile or fails a trial decision.
+    /// As [`Proved::new`].
     pub fn new(source: PolicySource) -> Result<Self, LoadError> {
-        Ok(Self { current: ArcSwap::from_pointee(Loaded::prove(source)?) })
+        Ok(Proved::new(source)?.into())
     }
 
-    /// Takes a policy that was in force before. It was proved then; trials that were added since do not keep its
-    /// decisions from being made again.
+    /// Takes a policy without proof, to ask about requests that nobody makes: one that was in force once, or one that
+    /// somebody works at.
     ///
     /// # Errors
     /// The policy does not parse or does not compile.
-    pub fn kept(source: PolicySource) -> Result<Self, LoadError> {
+    pub fn unproved(source: PolicySource) -> Result<Self, LoadError> {
         Ok(Self { current: ArcSwap::from_pointee(Loaded::compile(source)?) })
     }
 
@@ -77,18 +117,14 @@ impl RegoPolicy {
         self.current.load().program.scopes()
     }
 
-    /// Proves another policy and puts it in force; decisions under way end under the old one.
-    ///
-    /// # Errors
-    /// As [`RegoPolicy::new`]; the old policy stays in force.
-    pub fn replace(&self, source: PolicySource) -> Result<(), LoadError> {
-        self.current.store(Arc::new(Loaded::prove(source)?));
-        Ok(())
-    }
-
-    /// The texts of the policy in force, to be kept under its hash.
+    /// The texts of the policy in force.
     pub fn source(&self) -> PolicySource {
         self.current.load().source.clone()
+    }
+
+    /// Puts another policy in force; decisions under way end under the old one.
+    pub fn replace(&self, Proved(loaded): Proved) {
+        self.current.store(Arc::new(loaded));
     }
 
     /// Decides by the interpreter of regorus in place of its virtual machine: slower, older, and to the same end.
@@ -96,18 +132,14 @@ impl RegoPolicy {
     /// # Errors
     /// As [`PolicyEngine::decide`].
     pub fn decide_interpreted(&self, input: &PolicyInput) -> Result<Decided, PolicyError> {
-        let current = self.current.load();
-        let decision = current.program.interpret(input).map_err(PolicyError)?;
-        Ok(Decided { decision, policy_hash: current.hash.clone() })
+        self.current.load().decided(|program| program.interpret(input))
     }
 }
 
 #[autometrics]
 impl PolicyEngine for RegoPolicy {
     fn decide(&self, input: &PolicyInput) -> Result<Decided, PolicyError> {
-        let current = self.current.load();
-        let decision = current.program.run(input).map_err(PolicyError)?;
-        Ok(Decided { decision, policy_hash: current.hash.clone() })
+        self.current.load().decided(|program| program.run(input))
     }
 
     #[skip_autometrics]

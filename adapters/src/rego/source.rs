@@ -1,6 +1,7 @@
-//! The two texts that make a policy, and where they come from.
+//! The texts that make a policy, and where they come from.
 
 use super::LoadError;
+use super::suite::TestFile;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::path::Path;
 
@@ -14,28 +15,38 @@ pub struct PolicySource {
     pub rego: String,
     /// The text of `data/scopes.json`.
     pub data: String,
+    /// What the policy must hold before it is taken. No part of its hash: it decides nothing.
+    pub tests: Vec<TestFile>,
     /// The folder named in messages.
     folder: String,
 }
 
 impl PolicySource {
+    /// The files that the product is shipped with: where they lie in the folder of a policy, and their texts.
+    pub const BUILTIN: [(&'static str, &'static str); 3] = [
+        (REGO_FILE, include_str!("../../../policies/authz.rego")),
+        (DATA_FILE, include_str!("../../../policies/data/scopes.json")),
+        ("authz_test.rego", include_str!("../../../policies/authz_test.rego")),
+    ];
+
     /// Takes the two texts.
     pub fn new(rego: impl Into<String>, data: impl Into<String>) -> Self {
-        Self { rego: rego.into(), data: data.into(), folder: "policies".to_owned() }
+        Self { rego: rego.into(), data: data.into(), tests: Vec::new(), folder: "policies".to_owned() }
     }
 
-    /// The policy that the product is shipped with.
+    /// The policy that the product is shipped with. Its tests were run before it was.
     pub fn builtin() -> Self {
-        Self::new(include_str!("../../../policies/authz.rego"), include_str!("../../../policies/data/scopes.json"))
+        let [(_, rego), (_, data), _] = Self::BUILTIN;
+        Self::new(rego, data)
     }
 
-    /// Reads `authz.rego` and `data/scopes.json` in `folder`.
+    /// Reads `authz.rego`, `data/scopes.json` and the tests in `folder`.
     ///
     /// # Errors
     /// One of them cannot be read or is no UTF-8.
     pub fn from_dir(folder: &Path) -> Result<Self, LoadError> {
-        let read = |name: &str| read(&folder.join(name));
-        Ok(Self { rego: read(REGO_FILE)?, data: read(DATA_FILE)?, folder: folder.display().to_string() })
+        let (rego, data) = (read(&folder.join(REGO_FILE))?, read(&folder.join(DATA_FILE))?);
+        Ok(Self { rego, data, tests: TestFile::from_dir(folder)?, folder: folder.display().to_string() })
     }
 
     /// SHA-256 in hex over both texts, each after its length, so that no text can pass into the other.

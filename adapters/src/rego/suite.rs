@@ -2,16 +2,20 @@
 
 use super::program::{engine, located};
 use super::source::read;
-use super::{LoadError, PolicySource};
+use super::{LoadError, PolicySource, recursion};
 use regorus::{Engine, Value};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SUFFIX: &str = "_test.rego";
 const PREFIX: &str = "test_";
 /// What a test may take; one that never ends must not hold up the others.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// After this long the rest of them is not run any more, and does not hold.
+const SUITE_LIMIT: Duration = Duration::from_secs(20);
+/// How many tests that fail are named.
+const NAMED: usize = 3;
 
 /// A file of tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +37,8 @@ pub struct TestResult {
 impl TestFile {
     /// The tests that the product is shipped with.
     pub fn builtin() -> Vec<Self> {
-        let text = include_str!("../../../policies/authz_test.rego").to_owned();
-        vec![Self { name: "policies/authz_test.rego".to_owned(), text }]
+        let [_, _, (name, text)] = PolicySource::BUILTIN;
+        vec![Self { name: format!("policies/{name}"), text: text.to_owned() }]
     }
 
     /// Reads the files of tests in `folder`, by name.
@@ -51,6 +55,25 @@ impl TestFile {
     }
 }
 
+/// Runs the tests that the policy comes with.
+///
+/// # Errors
+/// A file of tests does not compile, or a test does not hold.
+pub(super) fn prove(source: &PolicySource) -> Result<(), LoadError> {
+    if source.tests.is_empty() {
+        return Ok(());
+    }
+    let results = run(source, &source.tests)?;
+    let failed: Vec<_> = results.iter().filter_map(|test| Some((&test.name, test.problem.as_ref()?))).collect();
+    let named = failed.iter().take(NAMED).map(|(name, problem)| format!("{name}: {problem}"));
+    let named = named.collect::<Vec<_>>().join("; ");
+    match failed.len().saturating_sub(NAMED) {
+        _ if failed.is_empty() => Ok(()),
+        0 => Err(LoadError::Tests(named)),
+        more => Err(LoadError::Tests(format!("{named}; and {more} more"))),
+    }
+}
+
 /// Runs every test over the policy, in the order of their names.
 ///
 /// # Errors
@@ -63,7 +86,14 @@ pub fn run(source: &PolicySource, files: &[TestFile]) -> Result<Vec<TestResult>,
         let package = package.map_err(|error| LoadError::Compile(located(&file.name, &error)))?;
         names.extend(written(&file.text).map(|test| format!("{package}.{test}")));
     }
-    Ok(names.into_iter().map(|name| TestResult { problem: problem(&mut engine, &name), name }).collect())
+    recursion::refuse(&engine)?;
+    let begun = Instant::now();
+    let run = |name: String| {
+        let late = begun.elapsed() >= SUITE_LIMIT;
+        let late = late.then(|| format!("it was not run: those before it took {} s", begun.elapsed().as_secs()));
+        TestResult { problem: late.or_else(|| problem(&mut engine, &name)), name }
+    };
+    Ok(names.into_iter().map(run).collect())
 }
 
 /// A test that fails is undefined, and so is simply missing among the results: what counts is what the source holds.

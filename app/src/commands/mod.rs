@@ -52,7 +52,7 @@ enum Command {
     ///
     /// It needs ISSUER and MASTER_KEY, and a database whose schema is current: run `agentidp migrate` before, and
     /// `agentidp bootstrap` once. SIGTERM ends it when the running requests are done, in at most 25 seconds; SIGHUP
-    /// reads POLICY_DIR and the TLS certificate anew.
+    /// reads POLICY_DIR, which is also looked at every second, and the TLS certificate anew.
     #[command(
         after_help = "Example:\n  ISSUER=https://id.example.com MASTER_KEY_FILE=/run/secrets/master-key agentidp serve"
     )]

@@ -105,6 +105,7 @@ pub struct Metrics {
     audit_seconds: Histogram,
     dependencies: Family<Dependency, Gauge>,
     policies: Family<PolicyHash, Gauge>,
+    policy_reloads: Family<Outcome, Counter>,
     signing_key_age: Gauge,
     secret_writes_pending: Gauge,
     secret_destructions_pending: Gauge,
@@ -203,6 +204,12 @@ impl Default for Metrics {
             ),
             dependencies: add(r, "dependency_up", "Whether a dependency answers: 1 or 0", Family::default()),
             policies: add(r, "policy_info", "The hash of the policy in force; always 1", Family::default()),
+            policy_reloads: add(
+                r,
+                "policy_reloads",
+                "Policies that were read while the server ran: `reloaded`, or `rejected` because they are bad",
+                Family::default(),
+            ),
             signing_key_age: add(
                 r,
                 "signing_key_age_seconds",
@@ -253,6 +260,9 @@ impl Metrics {
         self.tokens.get_or_create(&Outcome { outcome: SUCCESS }).inc_by(0);
         for decision in ["allow", "deny", "error"] {
             self.decisions.get_or_create(&Decision { decision }).inc_by(0);
+        }
+        for outcome in ["reloaded", "rejected"] {
+            self.policy_reloads.get_or_create(&Outcome { outcome }).inc_by(0);
         }
         for command in COMMANDS {
             drop(self.commands.get_or_create(&Command { command }));
@@ -326,6 +336,11 @@ impl Metrics {
     pub fn policy(&self, hash: String) {
         self.policies.clear();
         self.policies.get_or_create(&PolicyHash { hash }).set(1);
+    }
+
+    /// Another policy was taken or rejected.
+    pub fn policy_reload(&self, outcome: &'static str) {
+        self.policy_reloads.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// The key that signs is of this age.

@@ -1,6 +1,7 @@
 //! What a server does beside answering: `lifecycle` says when.
 
-use super::{Policy, Reload, ReloadError, Rings, StartError};
+use super::reload::ReloadServices;
+use super::{Policy, Reload, Rings, StartError};
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::metered::Metered;
 use agentidp_adapters::sql::SqlStore;
@@ -54,6 +55,15 @@ impl Background {
         keys
     }
 
+    fn reload_services(&self) -> ReloadServices<'_> {
+        ReloadServices {
+            store: self.store.as_ref(),
+            audit: &self.audit,
+            metrics: &self.metrics,
+            ambient: &self.ambient,
+        }
+    }
+
     /// Tells the other servers that there is another key. If they do not hear it they read it within a second; the
     /// log has why, from the connection.
     async fn tell_of_keys(&self) {
@@ -84,9 +94,17 @@ impl Background {
     /// Reads the policy anew.
     ///
     /// # Errors
-    /// It is bad or cannot be recorded; the old one stays in force.
-    pub async fn reload_policy(&self) -> Result<Reload, ReloadError> {
-        self.policy.reload(self.store.as_ref(), &self.audit, &self.ambient).await
+    /// The database is away; the old policy stays in force.
+    pub async fn reload_policy(&self) -> Result<Reload, StoreError> {
+        self.policy.reload(&self.reload_services()).await
+    }
+
+    /// Takes another policy if there is one in the folder.
+    ///
+    /// # Errors
+    /// The database is away; the old policy stays in force.
+    pub async fn watch_policy(&self) -> Result<Reload, StoreError> {
+        self.policy.watch(&self.reload_services()).await
     }
 
     /// Takes the signing keys as they are now: new ones, revoked ones, those whose time is over.

@@ -7,14 +7,16 @@ mod machine;
 mod observer;
 mod policy;
 mod redis;
+mod reload;
 mod secrets;
 
 pub use background::Background;
 pub use database::{open_current_store, open_store, open_writable_store};
 pub use keys::{Rings, key_service, key_store, master_keys, must_fit};
 pub use machine::{ambient, system_time};
-pub use policy::{GivenPolicy, Policy, Reload, ReloadError, given_policy, kept_policy, prove_policy, test_policy};
+pub use policy::{GivenPolicy, Policy, builtin_policy_files, given_policy, kept_policy, prove_policy, test_policy};
 pub use redis::tell_of_keys;
+pub use reload::Reload;
 pub use secrets::warnings;
 
 use crate::config::{Config, Mistake};

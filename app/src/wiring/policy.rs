@@ -1,20 +1,16 @@
 //! The policy, loaded and proved.
 
 use super::StartError;
+use super::reload::{PolicyFolder, Reload, ReloadServices};
 use crate::config::{Config, PolicyEngineKind};
-use crate::telemetry::causes;
 use agentidp_adapters::rego::suite::{self, TestFile, TestResult};
-use agentidp_adapters::rego::{LoadError, PolicySource, RegoPolicy};
+use agentidp_adapters::rego::{LoadError, PolicySource, Proved, RegoPolicy};
 use agentidp_adapters::table::TablePolicy;
-use agentidp_core::domain::audit::Action;
-use agentidp_core::domain::caller::RequestContext;
-use agentidp_core::domain::json::Json;
 use agentidp_core::domain::scope::Scope;
 use agentidp_core::ports::policy::PolicyEngine;
 use agentidp_core::ports::storage::{KeyStore, StoreError};
 use agentidp_core::services::Ambient;
-use agentidp_core::services::audit::AuditService;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The policy in force, and where another one comes from.
@@ -22,27 +18,7 @@ use std::sync::Arc;
 pub struct Policy {
     pub engine: Arc<dyn PolicyEngine>,
     /// None for the policy of the program and for the table: there is nothing to read anew.
-    reloads: Option<(Arc<RegoPolicy>, PathBuf)>,
-}
-
-/// What became of a reload.
-#[derive(Debug)]
-pub enum Reload {
-    /// Another policy is in force; its hash.
-    Done(String),
-    /// The folder holds what is in force.
-    Unchanged,
-    /// There is no folder to read.
-    Nothing,
-}
-
-/// Why the policy that was in force still is.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    #[error("the new policy cannot be used")]
-    Rejected(#[from] LoadError),
-    #[error("the new policy cannot be recorded")]
-    Unavailable(#[from] StoreError),
+    folder: Option<Arc<PolicyFolder>>,
 }
 
 impl Policy {
@@ -55,53 +31,48 @@ impl Policy {
         let policy = match config.policy.engine {
             PolicyEngineKind::Rego => {
                 let rego = Arc::new(RegoPolicy::new(source.clone())?);
-                let reloads = config.policy.folder.clone().map(|folder| (Arc::clone(&rego), folder));
-                Self { engine: rego, reloads }
+                let folder = config.policy.folder.clone();
+                let folder = folder.map(|folder| Arc::new(PolicyFolder::new(Arc::clone(&rego), folder)));
+                Self { engine: rego, folder }
             }
             PolicyEngineKind::Table if source.rego != PolicySource::builtin().rego => {
                 return Err(StartError::TableIgnoresRego);
             }
-            PolicyEngineKind::Table => Self { engine: Arc::new(TablePolicy::new(&source.data)?), reloads: None },
+            PolicyEngineKind::Table => Self { engine: Arc::new(TablePolicy::new(&source.data)?), folder: None },
         };
         keep(store, &policy.engine.hash(), &source, ambient).await?;
         Ok(policy)
     }
 
-    /// Reads the folder anew. A policy that proves good is recorded and then put in force; decisions under way end
-    /// under the old one. A bad one is recorded too, and changes nothing.
+    /// Reads the folder anew.
     ///
     /// # Errors
-    /// The policy is bad, or the database is away; the old policy stays in force.
-    pub async fn reload(
-        &self,
-        store: &dyn KeyStore,
-        audit: &AuditService,
-        ambient: &Ambient,
-    ) -> Result<Reload, ReloadError> {
-        let Some((rego, folder)) = &self.reloads else { return Ok(Reload::Nothing) };
-        let proved = PolicySource::from_dir(folder).and_then(|source| RegoPolicy::new(source.clone()).map(|_| source));
-        let source = match proved {
-            Ok(source) => source,
-            Err(error) => {
-                let event = ambient.event(Action::PolicyRejected, &RequestContext::default()).failed("bad_policy");
-                audit.write(event.with([("problem", Json::text(causes(&error)))])).await?;
-                return Err(error.into());
-            }
-        };
-        let hash = source.hash();
-        if hash == rego.hash() {
-            return Ok(Reload::Unchanged);
+    /// The database is away; the policy in force stays.
+    pub async fn reload(&self, services: &ReloadServices<'_>) -> Result<Reload, StoreError> {
+        match &self.folder {
+            Some(folder) => folder.reload(services).await,
+            None => Ok(Reload::Nothing),
         }
-        keep(store, &hash, &source, ambient).await?;
-        let mut event = ambient.event(Action::PolicyReloaded, &RequestContext::default());
-        event.policy_hash = Some(hash.clone());
-        audit.write(event.with([("from", Json::text(rego.hash())), ("to", Json::text(&hash))])).await?;
-        rego.replace(source)?;
-        Ok(Reload::Done(hash))
+    }
+
+    /// Looks whether the folder holds something new, and takes that when it is no longer being written.
+    ///
+    /// # Errors
+    /// The database is away; the policy in force stays.
+    pub async fn watch(&self, services: &ReloadServices<'_>) -> Result<Reload, StoreError> {
+        match &self.folder {
+            Some(folder) => folder.watch(services).await,
+            None => Ok(Reload::Nothing),
+        }
     }
 }
 
-async fn keep(store: &dyn KeyStore, hash: &str, source: &PolicySource, ambient: &Ambient) -> Result<(), StoreError> {
+pub(super) async fn keep(
+    store: &dyn KeyStore,
+    hash: &str,
+    source: &PolicySource,
+    ambient: &Ambient,
+) -> Result<(), StoreError> {
     store.keep_policy(hash, &source.rego, &source.data, ambient.clock.now()).await
 }
 
@@ -123,29 +94,37 @@ fn source_of(folder: Option<&Path>) -> Result<PolicySource, LoadError> {
     folder.map_or_else(|| Ok(PolicySource::builtin()), PolicySource::from_dir)
 }
 
-/// Parses, compiles and tries the policy in `folder`, or the one in this program.
+/// The policy in `folder`, or the one in this program. It was not tried.
+///
+/// # Errors
+/// It is missing or does not compile.
+pub fn given_policy(folder: Option<&Path>) -> Result<GivenPolicy, StartError> {
+    Ok(RegoPolicy::unproved(source_of(folder)?)?.into())
+}
+
+/// The files of the policy in this program: where they lie in its folder, and their texts.
+pub fn builtin_policy_files() -> [(&'static str, &'static str); 3] {
+    PolicySource::BUILTIN
+}
+
+/// Proves the policy in `folder`, or the one in this program, as a server does before it takes it; says its hash.
 ///
 /// # Errors
 /// It is missing or bad.
-pub fn given_policy(folder: Option<&Path>) -> Result<GivenPolicy, StartError> {
-    Ok(RegoPolicy::new(source_of(folder)?)?.into())
-}
-
-/// The same; says its hash.
-///
-/// # Errors
-/// As [`given_policy`].
 pub fn prove_policy(folder: Option<&Path>) -> Result<String, StartError> {
-    Ok(given_policy(folder)?.engine.hash())
+    Ok(Proved::new(source_of(folder)?)?.hash().to_owned())
 }
 
-/// Runs the tests beside the policy in `folder`, or those of the one in this program.
+/// Runs the tests beside the policy in `folder`, or those of the one in this program; says its hash too.
 ///
 /// # Errors
-/// The policy or its tests are missing or do not compile.
-pub fn test_policy(folder: Option<&Path>) -> Result<Vec<TestResult>, StartError> {
-    let files = folder.map_or_else(|| Ok(TestFile::builtin()), TestFile::from_dir)?;
-    Ok(suite::run(&source_of(folder)?, &files)?)
+/// The policy or its tests are missing or do not compile, or the policy fails a trial decision.
+pub fn test_policy(folder: Option<&Path>) -> Result<(String, Vec<TestResult>), StartError> {
+    let mut source = source_of(folder)?;
+    let own = std::mem::take(&mut source.tests);
+    let tests = if folder.is_some() { own } else { TestFile::builtin() };
+    let proved = Proved::new(source)?;
+    Ok((proved.hash().to_owned(), suite::run(proved.source(), &tests)?))
 }
 
 /// The policy that was in force under `hash`, be it Rego or the table.
@@ -156,7 +135,7 @@ pub async fn kept_policy(store: &dyn KeyStore, hash: &str) -> Result<GivenPolicy
     let unknown = || StartError::PolicyNotKept(hash.to_owned());
     let kept = store.find_policy(hash).await?.ok_or_else(unknown)?;
     let table = TablePolicy::new(&kept.data)?;
-    let rego = RegoPolicy::kept(PolicySource::new(kept.rego, kept.data))?;
+    let rego = RegoPolicy::unproved(PolicySource::new(kept.rego, kept.data))?;
     if rego.hash() == hash {
         Ok(rego.into())
     } else if table.hash() == hash {

@@ -33,6 +33,7 @@ mod negative_limits;
 mod negative_paths;
 mod openapi_live;
 mod outdated;
+mod policy;
 #[path = "../../../adapters/tests/support/proxy.rs"]
 mod proxy;
 #[path = "../../../adapters/tests/support/relay.rs"]

@@ -254,13 +254,17 @@ pub fn try_http(
     whole(&answer).ok_or_else(|| ErrorKind::UnexpectedEof.into())
 }
 
-/// Status and body of an answer that is all there.
+/// Status and body of an answer that is all there; a body that is no JSON is a text.
 fn whole(answer: &str) -> Option<(u16, Value)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     let length = length.map_or(0, |length| length.parse().unwrap());
     let status = head.split(' ').nth(1)?.parse().unwrap();
-    (body.len() == length).then(|| (status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    let json = || match body {
+        "" => Value::Null,
+        text => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+    };
+    (body.len() == length).then(|| (status, json()))
 }
 
 /// A secret of the same form that is not `secret`, whatever that ends in.

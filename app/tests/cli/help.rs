@@ -4,7 +4,7 @@ use crate::harness::Place;
 use std::collections::BTreeSet;
 
 /// Every command, with the options and arguments that its help must name.
-const COMMANDS: [(&[&str], &[&str]); 17] = [
+const COMMANDS: [(&[&str], &[&str]); 20] = [
     (&["dev"], &["--data-dir", "--port", "--owner", "--json"]),
     (&["serve"], &[]),
     (&["migrate"], &["--json"]),
@@ -14,6 +14,9 @@ const COMMANDS: [(&[&str], &[&str]); 17] = [
     (&["policy", "check"], &["[DIR]", "--json"]),
     (&["policy", "test"], &["[DIR]", "--json", "_test.rego"]),
     (&["policy", "explain"], &["[DIR]", "--input", "--event", "--json"]),
+    (&["policy", "replay"], &["--policy", "--since", "7d", "--json"]),
+    (&["policy", "export"], &["<DIR>", "POLICY_DIR"]),
+    (&["policy", "schema"], &["JSON Schema"]),
     (&["keys", "list"], &["--json"]),
     (&["keys", "rotate"], &["--use", "--json", "305 seconds"]),
     (&["keys", "revoke"], &["<KID>", "--json"]),

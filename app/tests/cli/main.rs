@@ -23,6 +23,7 @@ mod output;
 #[path = "../../../adapters/tests/support/own_vault.rs"]
 mod own_vault;
 mod policy;
+mod policy_examples;
 mod redis;
 #[path = "../../../adapters/tests/support/relay.rs"]
 mod relay;

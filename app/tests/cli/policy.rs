@@ -1,4 +1,4 @@
-//! `policy check|test|explain`.
+//! `policy check|test|explain|replay|export|schema`.
 
 use crate::harness::{Place, admin_token, get, http, policy};
 use crate::serve::prepared;
@@ -67,6 +67,12 @@ fn a_test_that_fails_is_named() {
     assert_eq!(json["failed"][0]["name"], "data.own_test.test_bad");
     place.write("policy/own_test.rego", "package own_test\n\ntest_bad if {");
     place.run(&["policy", "test", &folder]).failed(2, &["own_test.rego:3:"]);
+}
+
+#[test]
+fn the_schema_of_the_input_is_the_file_beside_the_policy() {
+    let told = Place::bare().done(&["policy", "schema"]);
+    assert_eq!(told.stdout, include_str!("../../../policies/schema/input.json"));
 }
 
 fn input() -> Value {
@@ -197,4 +203,97 @@ fn a_decision_of_the_table_is_made_again_by_the_table() {
     let told = place.done(&["policy", "explain", "--json", "--event", denied["eventId"].as_str().unwrap()]).json();
     assert_eq!(told["policyHash"], denied["policyHash"]);
     assert_ne!(told["policyHash"], place.done(&["policy", "check", "--json"]).json()["hash"]);
+}
+
+/// A server with a few decisions behind it: an agent registered, its credential made, tokens, and two refusals.
+fn with_a_past() -> (Place, Value) {
+    let (place, admin) = prepared();
+    let mut server = place.start(&["serve"]);
+    let url = server.url();
+    let token = admin_token(&url, &admin);
+    let body = json!({
+        "email": "a@example.com", "agentType": "monitor", "version": "1.0.0", "owner": "team-red",
+        "capabilities": ["agents:read"], "deploymentEnv": "staging",
+    });
+    let bearer = format!("Bearer {token}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let (_, agent) = http(&url, "POST", "/api/v1/agents", &headers, &body.to_string());
+    let path = format!("/api/v1/agents/{}/credentials", agent["agentId"].as_str().unwrap());
+    let (_, made) = http(&url, "POST", &path, &headers, "{}");
+    let poor = admin_token(&url, &json!({"clientId": made["clientId"], "clientSecret": made["clientSecret"]}));
+    assert_eq!(get(&url, "/api/v1/audit", &poor).0, 403);
+    assert_eq!(server.terminate().code, 0);
+    (place, agent)
+}
+
+/// What `audit export` prints, to see that nothing was added.
+fn exported(place: &Place) -> String {
+    place.done(&["audit", "export"]).stdout
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_past_is_decided_again_by_a_candidate() {
+    let (place, agent) = with_a_past();
+    let before = exported(&place);
+    let same = policy(&place, "# Who", "# Whoever");
+    let told = lines(&place.done(&["policy", "replay", "--policy", &same, "--since", "1h", "--json"]).stdout);
+    let decisions = before.lines().filter(|line| line.contains("\"input\"")).count();
+    // Two tokens, a registration, a credential, a refusal.
+    assert_eq!(decisions, 5);
+    let summary = &told.last().unwrap()["summary"];
+    assert_eq!((told.len(), &summary["decisions"], &summary["same"]), (1, &json!(5), &json!(5)), "{told:?}");
+    assert_eq!(summary["policyHash"], place.done(&["policy", "check", &same, "--json"]).json()["hash"]);
+
+    // Frozen owners get no tokens, and a rule has another name.
+    let frozen = "} else := refuse(\"frozen\", \"Frozen.\") if {\n\tinput.caller.owner == \"team-red\"\n} else := client_grant if {";
+    let candidate = policy(&place, "} else := client_grant if {", frozen);
+    let text = std::fs::read_to_string(place.path("policy/authz.rego")).unwrap();
+    place.write("policy/authz.rego", &text.replace("\"admin_all\"", "\"administrator\""));
+    let told = lines(&place.done(&["policy", "replay", "--policy", &candidate, "--json"]).stdout);
+    let summary = &told.last().unwrap()["summary"];
+    assert_eq!((&summary["decisions"], &summary["otherRule"], &summary["same"]), (&json!(5), &json!(3), &json!(1)));
+    assert_eq!(summary["different"], json!({"refused": 1}), "what was refused is refused otherwise: {told:?}");
+    let token = &told[0];
+    assert_eq!((&token["difference"], &token["operation"]), (&json!("refused"), &json!("issueToken")), "{token}");
+    assert_eq!(token["caller"], json!({"agentId": agent["agentId"], "owner": "team-red"}));
+    assert_eq!((&token["before"]["allow"], &token["before"]["scopes"]), (&json!(true), &json!(["agents:read"])));
+    assert_eq!((&token["after"]["status"], &token["after"]["reason"]), (&json!(403), &json!("Frozen.")));
+
+    let text = place.done(&["policy", "replay", "--policy", &candidate]).stdout;
+    assert!(
+        text.contains("issueToken of team-red") && text.contains("    would  refused with 403 by frozen: Frozen."),
+        "{text}"
+    );
+    assert!(text.ends_with("1 the same, 3 the same by another rule, 1 different (1 refused)\n"), "{text}");
+    assert_eq!(exported(&place), before, "it only reads");
+
+    let future = place.done(&["policy", "replay", "--policy", &candidate, "--since", "2999-01-01T00:00:00Z"]).stdout;
+    assert!(future.contains("0 decisions since 2999-01-01T00:00:00.000Z"), "{future}");
+}
+
+#[test]
+fn a_replay_that_cannot_be_says_why() {
+    let place = Place::of_server();
+    place.run(&["policy", "replay", "--policy", "nowhere"]).failed(2, &["nowhere"]);
+    let folder = policy(&place, "# Who", "# Who");
+    place.run(&["policy", "replay", "--policy", &folder]).failed(1, &["agentidp migrate"]);
+    place.run(&["policy", "replay", "--policy", &folder, "--since", "soon"]).failed(2, &["--since", "RFC 3339"]);
+    place.run(&["policy", "replay"]).failed(2, &["--policy"]);
+}
+
+#[test]
+fn the_shipped_policy_can_be_taken_out_and_is_the_same() {
+    let place = Place::bare();
+    let written = place.done(&["policy", "export", "mine"]).stdout;
+    assert_eq!(written, "mine/authz.rego\nmine/data/scopes.json\nmine/authz_test.rego\n");
+    let hash = |arguments: &[&str]| place.done(arguments).json()["hash"].clone();
+    assert_eq!(hash(&["policy", "check", "mine", "--json"]), hash(&["policy", "check", "--json"]));
+    assert!(place.done(&["policy", "test", "mine"]).stdout.contains("tests hold"));
+    place.write("mine/authz.rego", "mine");
+    place.run(&["policy", "export", "mine"]).failed(1, &["mine/authz.rego", "exists"]);
+    assert_eq!(std::fs::read_to_string(place.path("mine/authz.rego")).unwrap(), "mine");
 }

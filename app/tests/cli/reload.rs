@@ -60,3 +60,52 @@ fn a_server_without_a_folder_lives_through_it() {
     admin_token(greeting["baseUrl"].as_str().unwrap(), &greeting);
     assert_eq!(running.terminate().code, 0);
 }
+
+/// What is counted of reloads.
+fn counted(base: &str, outcome: &str) -> String {
+    let (_, metrics) = http(base, "GET", "/metrics", &[], "");
+    let name = format!("agentidp_policy_reloads_total{{outcome=\"{outcome}\"}} ");
+    let lines = metrics.as_str().unwrap().lines();
+    lines.filter_map(|line| line.strip_prefix(&name)).next().unwrap_or("none").to_owned()
+}
+
+#[test]
+fn a_folder_that_changes_is_read_by_itself() {
+    let place = Place::bare();
+    let folder = policy(&place, "# Who", "# Who");
+    let place = place.with("POLICY_DIR", &folder).with("LOG_FORMAT", "json");
+    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
+    let greeting = running.line();
+    let base = greeting["baseUrl"].as_str().unwrap();
+    let admin = admin_token(base, &greeting);
+    let first = hash(base);
+
+    policy(&place, "# Who", "# Whoever");
+    running.logs("another policy is in force", 1);
+    let second = hash(base);
+    assert_ne!(second, first);
+    assert_eq!(event(base, &admin, "policy.reloaded")["policyHash"], second);
+
+    // A test that does not hold keeps a policy out, and the policy comes in when the test is mended.
+    place.write("policy/own_test.rego", "package own_test\n\ntest_own if false\n");
+    policy(&place, "# Who", "# Whoso");
+    running.logs("the policy was not changed", 1);
+    assert_eq!(hash(base), second);
+    let problem = event(base, &admin, "policy.rejected")["metadata"]["problem"].to_string();
+    assert!(problem.contains("data.own_test.test_own"), "{problem}");
+    place.write("policy/own_test.rego", "package own_test\n\ntest_own if true\n");
+    running.logs("another policy is in force", 2);
+    let third = hash(base);
+    assert_ne!(third, second);
+
+    // A bad one is told of once, however often it is seen.
+    std::fs::remove_file(place.path("policy/data/scopes.json")).unwrap();
+    running.logs("the policy was not changed", 2);
+    std::thread::sleep(std::time::Duration::from_millis(3500));
+    running.logs("the policy was not changed", 2);
+    assert_eq!((hash(base), get(base, "/api/v1/agents", &admin).0), (third.clone(), 200));
+    policy(&place, "# Who", "# Whoso");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert_eq!((hash(base), counted(base, "reloaded"), counted(base, "rejected")), (third, "2".into(), "2".into()));
+    assert_eq!(running.terminate().code, 0);
+}

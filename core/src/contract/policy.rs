@@ -2,6 +2,7 @@
 
 mod ask;
 mod generated;
+mod odd;
 
 use crate::domain::scope::MANAGEMENT_SCOPES;
 use crate::ports::policy::{Owners, PolicyEngine};

@@ -1,5 +1,7 @@
 //! The decision on a request.
 
+mod document;
+
 use crate::domain::agent::{Agent, Owner};
 use crate::domain::caller::{Caller, TokenType};
 use crate::domain::ids::AgentId;
@@ -97,9 +99,13 @@ pub struct Decision {
 }
 
 /// The policy did not come to a decision: it failed, met its limit or gave something else than a decision.
-#[derive(Debug, thiserror::Error)]
-#[error("the policy came to no decision: {0}")]
-pub struct PolicyError(pub String);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the policy came to no decision: {problem}")]
+pub struct PolicyError {
+    pub problem: String,
+    /// SHA-256, in hex, of the policy and its data.
+    pub policy_hash: String,
+}
 
 /// A decision and the policy that made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +140,13 @@ impl From<&Agent> for Subject {
     }
 }
 
+impl Decision {
+    /// What is recorded of it, beside its outcome.
+    pub fn to_json(&self) -> Json {
+        Json::object([("rule", self.rule.as_ref().into()), ("reason", Json::text(&self.reason))])
+    }
+}
+
 impl PolicyInput {
     /// The input of a request that names no agent and has no body; the rest is filled in by who knows it.
     pub fn of(caller: &Caller, operation: &str, method: &str, path: &str, time: Timestamp) -> Self {
@@ -150,56 +163,5 @@ impl PolicyInput {
             resource: None,
             request: PolicyRequest::default(),
         }
-    }
-
-    /// The `input` document of the policy, as `policies/authz.rego` reads it.
-    pub fn to_json(&self) -> Json {
-        let mut caller = self.caller.members();
-        caller.push(("tokenType", Json::text(self.token_type)));
-        Json::object([
-            ("operation", Json::text(&self.operation)),
-            ("method", Json::text(&self.method)),
-            ("path", Json::text(&self.path)),
-            ("scopes", Json::texts(self.scopes.iter())),
-            ("agentId", self.agent_id.into()),
-            ("time", Json::text(self.time)),
-            ("sourceIp", self.source_ip.into()),
-            ("caller", Json::object(caller)),
-            ("resource", self.resource.as_ref().map_or(Json::Null, |resource| Json::object(resource.members()))),
-            ("request", self.request.to_json()),
-        ])
-    }
-}
-
-impl Subject {
-    fn members(&self) -> Vec<(&'static str, Json)> {
-        vec![
-            ("agentId", Json::text(self.agent_id)),
-            ("owner", Json::text(&self.owner)),
-            ("agentType", Json::text(&self.agent_type)),
-            ("deploymentEnv", Json::text(&self.deployment_env)),
-            ("capabilities", Json::texts(&self.capabilities)),
-            ("status", Json::text(&self.status)),
-        ]
-    }
-}
-
-impl PolicyRequest {
-    /// The members that are there.
-    fn to_json(&self) -> Json {
-        let text = |value: &Option<String>| value.as_ref().map(Json::text);
-        let texts = |value: &Option<Vec<String>>| value.as_ref().map(Json::texts);
-        let members = [
-            ("capabilities", texts(&self.capabilities)),
-            ("owner", text(&self.owner)),
-            ("agentType", text(&self.agent_type)),
-            ("deploymentEnv", text(&self.deployment_env)),
-            ("status", text(&self.status)),
-            ("scopes", texts(&self.scopes)),
-            ("resources", texts(&self.resources)),
-            ("expiresAt", text(&self.expires_at)),
-            ("graceSeconds", self.grace_seconds.map(Json::Integer)),
-        ];
-        Json::object(members.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))))
     }
 }

@@ -180,14 +180,16 @@ impl AccessService {
         let decided = match self.policy.decide(&input) {
             Ok(decided) => decided,
             Err(error) => {
-                self.record_refusal(&caller, request, &input, "policy_error", self.policy.hash(), context).await?;
+                let event = self.refusal(&caller, request, &input, error.policy_hash.clone(), context);
+                self.audit.write(event.failed("policy_error")).await?;
                 return Err(error.into());
             }
         };
         let decision = decided.decision;
         if !decision.allow {
-            let rule = decision.rule.as_deref().unwrap_or("denied");
-            self.record_refusal(&caller, request, &input, rule, decided.policy_hash, context).await?;
+            let event = self.refusal(&caller, request, &input, decided.policy_hash, context);
+            let event = event.failed(decision.rule.as_deref().unwrap_or("denied"));
+            self.audit.write(event.with([("decision", decision.to_json())])).await?;
             return Err(Denial { refusal: decision.refusal, reason: decision.reason, missing: decision.missing }.into());
         }
         Ok(Authorized { caller, decision, policy_hash: decided.policy_hash, input, resource, context: context.clone() })
@@ -211,23 +213,22 @@ impl AccessService {
         }
     }
 
-    async fn record_refusal(
+    fn refusal(
         &self,
         caller: &Caller,
         request: &AccessRequest,
         input: &PolicyInput,
-        rule: &str,
         policy_hash: String,
         context: &RequestContext,
-    ) -> Result<(), StoreError> {
+    ) -> AuditEvent {
         let event = self.ambient.event(Action::AuthzDenied, context);
-        let mut event = event.about(caller.agent.id, &caller.agent.owner).by(caller).failed(rule).with([
+        let mut event = event.about(caller.agent.id, &caller.agent.owner).by(caller).with([
             ("operation", Json::text(request.operation)),
             ("target", request.target.as_ref().map(|target| shortened(&target.text)).into()),
             ("input", told(input).to_json()),
         ]);
         event.policy_hash = Some(policy_hash);
-        self.audit.write(event).await
+        event
     }
 
     /// Records a call that ended in "not found" behind the policy, as the policy's own refusals are.
@@ -239,6 +240,7 @@ impl AccessService {
         let caller = &authorized.caller.agent;
         let input = told(&authorized.input);
         let event = event.about(caller.id, &caller.owner).with([
+            ("decision", authorized.decision.to_json()),
             ("operation", Json::text(&input.operation)),
             ("target", Json::text(shortened(id))),
             ("input", input.to_json()),
@@ -289,8 +291,13 @@ impl Authorized {
         event
     }
 
-    /// An event of a change to `agent`, with the input that the decision was made from.
+    /// An event of a change to `agent`, with the decision that allowed it.
     pub fn change_event(&self, ambient: &Ambient, action: Action, agent: &Agent) -> AuditEvent {
-        self.event(ambient, action).about(agent.id, &agent.owner).with([("input", self.input.to_json())])
+        self.event(ambient, action).about(agent.id, &agent.owner).with(self.decided())
+    }
+
+    /// The decision as an event records it: enough to make it again.
+    pub fn decided(&self) -> [(&'static str, Json); 2] {
+        [("decision", self.decision.to_json()), ("input", self.input.to_json())]
     }
 }

@@ -47,7 +47,7 @@ impl TokenService {
         };
         let claims = self.derived(&parent, &authorized, scopes).ok_or(IssueError::InvalidSubject)?;
         let text = self.minter.mint(&claims, parent.claims.id)?;
-        let event = issued(authorized.event(&self.ambient, Action::TokenExchanged), &claims);
+        let event = issued(&authorized, &self.ambient, Action::TokenExchanged, &claims);
         let event = event.with([("parentId", Json::text(parent.claims.id))]);
         self.hand_out(text, claims, event, credential).await
     }

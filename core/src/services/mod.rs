@@ -15,6 +15,7 @@ pub mod health;
 pub mod import;
 pub mod keys;
 pub mod presented;
+pub mod replay;
 pub mod tally;
 pub mod tokens;
 

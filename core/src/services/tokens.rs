@@ -139,7 +139,7 @@ impl TokenService {
             return Err(IssueError::CredentialExpired);
         };
         let text = self.signer.sign(&claims)?;
-        let event = issued(authorized.event(&self.ambient, Action::TokenIssued), &claims);
+        let event = issued(&authorized, &self.ambient, Action::TokenIssued, &claims);
         self.hand_out(text, claims, event, credential).await
     }
 
@@ -160,11 +160,10 @@ impl TokenService {
     pub(super) fn withheld(&self, by: &Authorized, asked: &ScopeSet) -> AuditEvent {
         let caller = &by.caller.agent;
         let event = by.event(&self.ambient, Action::AuthzDenied).about(caller.id, &caller.owner);
-        event.failed("scope_withheld").with([
-            ("operation", Json::text(&by.input.operation)),
-            ("scope", Json::text(asked)),
-            ("input", by.input.to_json()),
-        ])
+        event
+            .failed("scope_withheld")
+            .with([("operation", Json::text(&by.input.operation)), ("scope", Json::text(asked))])
+            .with(by.decided())
     }
 
     fn audience(&self, resources: &[String]) -> Result<Vec<String>, IssueError> {
@@ -254,7 +253,7 @@ impl TokenService {
         }
         let (claims, standing) = (&token.claims, &token.standing);
         let event = by.event(&self.ambient, Action::TokenRevoked).about(claims.subject, &standing.agent.owner);
-        let event = event.with([("tokenId", Json::text(claims.id)), ("input", by.input.to_json())]);
+        let event = event.with([("tokenId", Json::text(claims.id))]).with(by.decided());
         let revocation =
             Revocation { token_id: token.revocation_id(), expires_at: claims.expires_at, at: event.timestamp };
         Ok(self.tokens.revoke(&revocation, &event).await?)
@@ -263,7 +262,8 @@ impl TokenService {
     fn refused_revocation(&self, by: &Authorized) -> AuditEvent {
         let caller = &by.caller.agent;
         let event = by.event(&self.ambient, Action::AuthzDenied).about(caller.id, &caller.owner);
-        event.failed("token_of_another_client").with([("operation", Json::text(&by.input.operation))])
+        let event = event.failed("token_of_another_client").with([("operation", Json::text(&by.input.operation))]);
+        event.with(by.decided())
     }
 
     fn effective(&self, token: &LiveToken, question: Question) -> Result<Option<Claims>, Undecided> {
@@ -281,8 +281,8 @@ impl TokenService {
 }
 
 /// The event of an issue, with what was issued.
-pub(super) fn issued(event: AuditEvent, claims: &Claims) -> AuditEvent {
-    event.about(claims.subject, &claims.owner).with([
+pub(super) fn issued(by: &Authorized, ambient: &Ambient, action: Action, claims: &Claims) -> AuditEvent {
+    by.event(ambient, action).about(claims.subject, &claims.owner).with(by.decided()).with([
         ("tokenId", Json::text(claims.id)),
         ("scope", Json::text(&claims.scopes)),
         ("audience", Json::texts(&claims.audience)),

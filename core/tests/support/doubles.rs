@@ -27,7 +27,10 @@ impl Says {
 
 impl PolicyEngine for Says {
     fn decide(&self, _: &PolicyInput) -> Result<Decided, PolicyError> {
-        let decision = self.0.clone().ok_or_else(|| PolicyError("it met its limit".to_owned()))?;
+        let decision = self
+            .0
+            .clone()
+            .ok_or_else(|| PolicyError { problem: "it met its limit".to_owned(), policy_hash: self.hash() })?;
         Ok(Decided { decision, policy_hash: self.hash() })
     }
 

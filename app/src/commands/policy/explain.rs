@@ -1,13 +1,13 @@
 //! `agentidp policy explain`: one decision, made again, and what would have changed it.
 
-use super::{PolicyFolder, input};
+use super::{PolicyFolder, decision, input};
 use crate::commands::{CommandError, output, tool_config};
 use crate::config::Source;
 use crate::http::body::parse_json;
 use crate::http::dto::audit::AuditEvent;
 use crate::wiring::{self, GivenPolicy, StartError};
 use agentidp_core::domain::ids::EventId;
-use agentidp_core::ports::policy::{Decision, Owners, PolicyInput, Refusal};
+use agentidp_core::ports::policy::{Owners, PolicyInput};
 use agentidp_core::ports::storage::AuditLog;
 use agentidp_core::services::explain::{Change, Explanation, Remedy, explain};
 use clap::{ArgGroup, Args};
@@ -89,24 +89,7 @@ async fn recorded(id: EventId, source: &Source) -> Result<Case, CommandError> {
     Ok(Case { policy: wiring::kept_policy(store.as_ref(), hash).await?, input, event: Some(event) })
 }
 
-fn status(decision: &Decision) -> Option<u16> {
-    match decision.refusal {
-        _ if decision.allow => None,
-        Refusal::Forbidden => Some(403),
-        Refusal::NotFound => Some(404),
-    }
-}
-
-fn owners(owners: &Owners) -> Value {
-    match owners {
-        Owners::All => "*".into(),
-        Owners::Only(owners) => owners.iter().map(ToString::to_string).collect(),
-    }
-}
-
 fn to_json(case: &Case, explanation: &Explanation) -> Value {
-    let decision = &explanation.decided.decision;
-    let texts = |items: &mut dyn Iterator<Item = String>| items.collect::<Value>();
     let event = case.event.as_ref();
     json!({
         "event": event.map(|event| json!({
@@ -114,12 +97,7 @@ fn to_json(case: &Case, explanation: &Explanation) -> Value {
             "outcome": event.outcome, "reason": event.reason,
         })),
         "operation": case.input.operation,
-        "decision": {
-            "allow": decision.allow, "status": status(decision), "rule": decision.rule, "reason": decision.reason,
-            "owners": owners(&decision.owners),
-            "missing": texts(&mut decision.missing.iter().map(ToString::to_string)),
-            "scopes": decision.scopes.as_ref().map(|scopes| texts(&mut scopes.iter().map(ToString::to_string))),
-        },
+        "decision": decision::to_json(&explanation.decided.decision),
         "policyHash": explanation.decided.policy_hash,
         "wouldAllow": explanation.remedies.iter().map(|remedy| remedy.iter().map(change).collect()).collect::<Vec<Value>>(),
     })
@@ -144,12 +122,11 @@ fn print(case: &Case, explanation: &Explanation) -> Result<(), CommandError> {
             event.event_id, event.timestamp, event.action, event.outcome
         ))?;
     }
-    let verdict = status(decision).map_or("allowed".to_owned(), |status| format!("refused with {status}"));
     output::line(&format!("operation  {}", case.input.operation))?;
-    output::line(&format!("decision   {verdict}"))?;
+    output::line(&format!("decision   {}", decision::verdict(decision)))?;
     output::line(&format!("reason     {}", decision.reason))?;
     output::line(&format!("rule       {}", decision.rule.as_deref().unwrap_or("-")))?;
-    output::line(&format!("owners     {}", words(&owners(&decision.owners))))?;
+    output::line(&format!("owners     {}", words(&decision::owners(&decision.owners))))?;
     if !decision.missing.is_empty() {
         output::line(&format!("missing    {}", joined(decision.missing.iter(), " or ")))?;
     }

@@ -1,7 +1,11 @@
-//! `agentidp policy check|test|explain`: a policy and its decisions, without a server.
+//! `agentidp policy check|test|explain|replay|export|schema`: a policy and its decisions, without a server.
 
+mod decision;
 mod explain;
+mod export;
 mod input;
+mod replay;
+mod schema;
 mod test;
 
 use super::{CommandError, output};
@@ -28,6 +32,22 @@ pub enum PolicyCommand {
     /// allowance is told. A refusal is an answer: the exit status is 0.
     #[command(after_help = explain::EXAMPLE)]
     Explain(explain::Explain),
+    /// Make the decisions of the past again by another policy, and print what would have come out otherwise
+    ///
+    /// The audit log has the input of every change, every refusal and every token issued; of what is only read it has
+    /// none. Each is decided by the policy that was in force and by that of --policy. Nothing is changed or recorded. A
+    /// difference is an answer: the exit status is 0.
+    #[command(after_help = replay::EXAMPLE)]
+    Replay(replay::Replay),
+    /// Write the policy in this program to a folder, to be changed there
+    ///
+    /// Nothing is overwritten. POLICY_DIR names the folder to a server.
+    #[command(after_help = export::EXAMPLE)]
+    Export(export::Export),
+    /// Print the JSON Schema of what a policy is given to decide on
+    #[command(after_help = "Example:\n  agentidp policy schema > input.json\n  \
+                            opa check --strict --schema input.json policies/authz.rego")]
+    Schema(schema::Schema),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +73,9 @@ impl PolicyCommand {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Explain(explain) => explain.run(source).await,
+            Self::Replay(replay) => replay.run(source).await,
+            Self::Export(export) => export.run(),
+            Self::Schema(schema) => schema.run(),
         }
     }
 }

@@ -18,8 +18,7 @@ pub struct Test {
 impl Test {
     pub fn run(self) -> Result<(), CommandError> {
         let folder = self.policy.folder.as_deref();
-        let hash = wiring::prove_policy(folder)?;
-        let tests = wiring::test_policy(folder)?;
+        let (hash, tests) = wiring::test_policy(folder)?;
         let failed: Vec<_> =
             tests.iter().filter_map(|test| Some((test.name.as_str(), test.problem.as_deref()?))).collect();
         if self.json {
