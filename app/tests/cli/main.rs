@@ -23,6 +23,8 @@ mod output;
 #[path = "../../../adapters/tests/support/own_vault.rs"]
 mod own_vault;
 mod policy;
+#[path = "../../../adapters/tests/support/ports.rs"]
+mod ports;
 mod redis;
 #[path = "../../../adapters/tests/support/relay.rs"]
 mod relay;

@@ -16,6 +16,8 @@ mod limits;
 mod load;
 mod outages;
 mod pair;
+#[path = "../../../adapters/tests/support/ports.rs"]
+mod ports;
 mod propagation;
 mod proxy;
 #[path = "../../../adapters/tests/support/redis_server.rs"]
