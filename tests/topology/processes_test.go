@@ -3,6 +3,7 @@ package topology
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -135,11 +136,20 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// address is one on the loopback that nobody listens on.
+// nextPort is where address looks next: each process begins somewhere else.
+var nextPort = rand.IntN(10_000)
+
+// address is one on the loopback that nobody listens on, each time another one. Its port is below the range from which the kernel serves
+// connections and port 0 (32768 and up on Linux), so that nobody is given it by chance before the server takes it.
 func address() string {
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))
-	defer listener.Close()
-	return listener.Addr().String()
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+nextPort%10_000)
+		nextPort++
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
+	}
 }
 
 func port(address string) string {

@@ -14,6 +14,8 @@ mod crypto;
 mod limits;
 mod notices;
 mod outages;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/redis_server.rs"]
 mod redis_server;
 mod tls;

@@ -1,6 +1,7 @@
 //! TLS to Redis: its certificate is verified.
 
-use crate::redis_server::{RedisServer, free_port};
+use crate::ports::free_port;
+use crate::redis_server::RedisServer;
 use crate::{Told, until};
 use agentidp_adapters::redis::{Redis, Settings};
 use agentidp_core::ports::cache::CacheHealth;

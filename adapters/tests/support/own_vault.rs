@@ -1,6 +1,7 @@
 //! A Vault of one test's own, which it may seal, stop and kill.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use crate::ports::free_port;
 use crate::server::{PATIENCE, Server};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -37,7 +38,7 @@ impl Own {
 
     async fn try_launch(options: &[&str], scheme: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new("bao");
         command.args(["server", "-dev", "-dev-no-store-token", &format!("-dev-root-token-id={ROOT_TOKEN}")]);
         command.args([

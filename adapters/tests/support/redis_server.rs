@@ -1,7 +1,8 @@
 //! A Redis of a test's own, which it may stop, freeze and fill.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::net::{TcpListener, TcpStream};
+use crate::ports::free_port;
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,17 +16,15 @@ pub struct RedisServer {
     child: Option<Child>,
 }
 
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
-}
-
 impl RedisServer {
     /// One that keeps nothing, with these options more.
     pub fn start(options: &[&str]) -> Self {
-        let mut server = Self::stopped(options);
-        server.rise();
-        server
+        // Another process may take the port before the server does.
+        let started = (0..10).find_map(|_| {
+            let mut server = Self::stopped(options);
+            server.try_rise().then_some(server)
+        });
+        started.expect("redis-server starts, whatever the port")
     }
 
     /// Not running yet.
@@ -44,16 +43,26 @@ impl RedisServer {
 
     /// Starts it on its port, empty.
     pub fn rise(&mut self) {
+        assert!(self.try_rise(), "redis-server starts on its port");
+    }
+
+    /// The same; false: it ends instead.
+    fn try_rise(&mut self) -> bool {
         let mut command = Command::new("redis-server");
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.args(["--dir", &self.folder.path().display().to_string()]).args(&self.options);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(command.spawn().expect("redis-server is in PATH: scripts/setup-test installs it"));
+        let child = command.spawn().expect("redis-server is in PATH: scripts/setup-test installs it");
+        let child = self.child.insert(child);
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(start.elapsed() < PATIENCE, "redis-server does not start");
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
+        child.try_wait().unwrap().is_none()
     }
 
     /// Kills it; its port then refuses.

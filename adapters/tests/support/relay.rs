@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
@@ -10,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Debug, Clone)]
 pub enum Mode {
     Pass,
+    /// It goes on after this long.
+    Late(Duration),
     /// It is read and never answered.
     Hang,
     /// The connection is closed.
@@ -94,6 +97,10 @@ async fn pass(read: &[u8], state: &Mutex<State>, to_client: &tokio::sync::Mutex<
     };
     match mode {
         Mode::Pass => true,
+        Mode::Late(by) => {
+            tokio::time::sleep(by).await;
+            true
+        }
         Mode::Close => false,
         Mode::Hang => std::future::pending().await,
         Mode::Answer(text) => {

@@ -16,6 +16,8 @@ mod moved;
 #[path = "../support/own_vault.rs"]
 mod own;
 mod policy;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/relay.rs"]
 mod relay;
 #[path = "../support/vault.rs"]

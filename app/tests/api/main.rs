@@ -18,6 +18,7 @@ mod biscuit_life;
 #[path = "../tls/mod.rs"]
 mod certificates;
 mod concurrency;
+mod failure_times;
 mod forged;
 mod key_life;
 mod keys;

@@ -14,6 +14,8 @@
 mod harness;
 mod marks;
 mod play;
+#[path = "../../../adapters/tests/support/ports.rs"]
+mod ports;
 #[path = "../../../adapters/tests/support/redis_server.rs"]
 mod redis_server;
 

@@ -254,12 +254,13 @@ pub fn try_http(
     whole(&answer).ok_or_else(|| ErrorKind::UnexpectedEof.into())
 }
 
-/// Status and body of an answer that is all there; a body that is no JSON is a text.
+/// Status and body of an answer that is all there; a body that is no JSON is a text. Every 503 says when to ask again.
 fn whole(answer: &str) -> Option<(u16, Value)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length = length.map_or(0, |length| length.parse().unwrap());
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let length = header("content-length").map_or(0, |length| length.parse().unwrap());
     let status = head.split(' ').nth(1)?.parse().unwrap();
+    assert!(status != 503 || header("retry-after").is_some(), "{answer}");
     let json = || match body {
         "" => Value::Null,
         text => serde_json::from_str(text).unwrap_or_else(|_| text.into()),

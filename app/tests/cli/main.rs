@@ -24,6 +24,8 @@ mod output;
 mod own_vault;
 mod policy;
 mod policy_examples;
+#[path = "../../../adapters/tests/support/ports.rs"]
+mod ports;
 mod redis;
 #[path = "../../../adapters/tests/support/relay.rs"]
 mod relay;

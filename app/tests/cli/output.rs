@@ -1,9 +1,9 @@
 //! What becomes of a command whose output nobody reads, or nobody can keep.
 
 use crate::harness::Place;
+use crate::ports::free_port;
 use crate::serve::prepared;
 use std::fs::File;
-use std::net::TcpListener;
 use std::process::Stdio;
 
 #[test]
@@ -43,7 +43,7 @@ fn output_that_cannot_be_written_is_a_failure() {
 #[test]
 fn a_development_server_serves_whoever_reads_its_greeting() {
     let place = Place::bare();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = free_port().to_string();
     let mut child =
         place.command(&["dev", "--port", &port]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());

@@ -1,14 +1,13 @@
 //! A Redis that is configured and not there, and settings of one that cannot be.
 
 use crate::harness::{Place, admin_token, get, http};
-use std::net::TcpListener;
+use crate::ports::free_port;
 
 const DEV: [&str; 6] = ["dev", "--json", "--port", "0", "--data-dir", "data"];
 
 /// The URL of a Redis that nobody runs, with a password.
 fn nobody() -> String {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    format!("redis://:canary-word@127.0.0.1:{port}")
+    format!("redis://:canary-word@127.0.0.1:{}", free_port())
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod harness;
 #[path = "../rude/ledger.rs"]
 mod ledger;
 mod migrate;
+#[path = "../../../adapters/tests/support/ports.rs"]
+mod ports;
 mod restart;
 mod roles;
 mod server;

@@ -1,6 +1,6 @@
 //! A PostgreSQL of the test's own, which it may stop, start and give other settings.
 
-use std::net::TcpListener;
+use crate::ports::free_port;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -24,16 +24,21 @@ impl Server {
         if is_root() {
             done(Command::new("chown").args(["-R", "postgres"]).arg(folder.path()));
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { folder, port };
+        let mut server = Self { folder, port: free_port() };
         let data = server.path("data");
         done(&mut as_postgres(&["initdb", "-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]));
         let settings = format!("listen_addresses = '127.0.0.1'\nunix_socket_directories = 'FOLDER'\n{settings}\n")
             .replace("FOLDER", &server.folder.path().display().to_string());
         let configuration = Path::new(&data).join("postgresql.auto.conf");
         std::fs::write(configuration, settings).unwrap();
-        server.start();
-        server
+        // Another process may take the port before the server does.
+        for _ in 0..10 {
+            if server.try_start().is_ok() {
+                return server;
+            }
+            server.port = free_port();
+        }
+        panic!("PostgreSQL does not start: {}", server.try_start().unwrap_err());
     }
 
     pub fn path(&self, name: &str) -> String {
@@ -41,12 +46,17 @@ impl Server {
     }
 
     pub fn start(&self) {
+        self.try_start().unwrap();
+    }
+
+    /// The same, or its log.
+    fn try_start(&self) -> Result<(), String> {
         let (data, port) = (self.path("data"), format!("-p {}", self.port));
         let log = self.path("data/log");
         let start = ["pg_ctl", "start", "-w", "-t", "60", "-s", "-D", &data, "-l", &log, "-o", &port];
         // The server keeps the streams of who starts it.
         let status = as_postgres(&start).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-        assert!(status.success(), "{}", std::fs::read_to_string(log).unwrap_or_default());
+        if status.success() { Ok(()) } else { Err(std::fs::read_to_string(log).unwrap_or_default()) }
     }
 
     /// Stops it: `fast` tells its clients, `immediate` is a crash.

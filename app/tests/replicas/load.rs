@@ -24,7 +24,7 @@ pub struct Ledger {
 
 impl Met {
     /// Notes an answer; whether it is right, and not "I do not know".
-    fn note(&self, start: Instant, status: u16, right: bool, what: &str) -> bool {
+    pub fn note(&self, start: Instant, status: u16, right: bool, what: &str) -> bool {
         let took = usize::try_from(start.elapsed().as_millis()).unwrap();
         self.slowest.fetch_max(took, Ordering::Relaxed);
         assert!(right || status == 503, "{what}: {status}");
@@ -46,11 +46,21 @@ impl std::fmt::Display for Met {
     }
 }
 
+/// Sends the clients home when it goes, also when what happens fails: else the test would never end.
+pub struct End<'a>(pub &'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Lets clients work at both servers while `happens`; gives what they met and what they hold.
 pub fn under_load(pair: &Pair, happens: impl FnOnce(&Met)) -> (Met, Vec<Ledger>) {
     let clients: Vec<Client> = (0..4).map(|_| pair.client()).collect();
     let (met, over) = (Met::default(), AtomicBool::new(false));
     let ledgers = scope(|scope| {
+        let end = End(&over);
         let (met, over) = (&met, &over);
         let working: Vec<_> = clients
             .iter()
@@ -58,7 +68,7 @@ pub fn under_load(pair: &Pair, happens: impl FnOnce(&Met)) -> (Met, Vec<Ledger>)
             .map(|(number, client)| scope.spawn(move || work(pair, client, number, met, over)))
             .collect();
         happens(met);
-        over.store(true, Ordering::SeqCst);
+        drop(end);
         working.into_iter().map(|work| work.join().unwrap()).collect()
     });
     (met, ledgers)

@@ -18,7 +18,7 @@ pub struct Pair {
     pub admin: Value,
     pub bearer: String,
     /// Goes last, when nobody is connected any more.
-    _database: TestDatabase,
+    pub database: TestDatabase,
 }
 
 /// An agent with a credential.
@@ -62,17 +62,22 @@ impl Pair {
         let mut servers = [place.start(&["serve"]), place.start(&["serve"])];
         let urls = [servers[0].url(), servers[1].url()];
         let bearer = admin_token(&urls[0], &admin);
-        Self { place, urls, servers, admin, bearer, _database: database }
+        Self { place, urls, servers, admin, bearer, database }
     }
 
     /// Calls the API of one of them as the administrator; it must answer with this status.
     pub fn call(&self, at: usize, method: &str, path: &str, body: &Value, status: u16) -> Value {
+        let (answered, body) = self.ask(at, method, path, body);
+        assert_eq!(answered, status, "{method} {path}: {body}");
+        body
+    }
+
+    /// The same, of which the answer is not known.
+    pub fn ask(&self, at: usize, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let bearer = format!("Bearer {}", self.bearer);
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
         let text = if body.is_null() { String::new() } else { body.to_string() };
-        let (answered, body) = http(&self.urls[at], method, &format!("/api/v1{path}"), &headers, &text);
-        assert_eq!(answered, status, "{method} {path}: {body}");
-        body
+        http(&self.urls[at], method, &format!("/api/v1{path}"), &headers, &text)
     }
 
     pub fn client(&self) -> Client {
@@ -146,7 +151,12 @@ impl Pair {
 
     /// Waits until the cache of both is as wanted; how long that took.
     pub fn until_cache_is(&self, wanted: &str) -> Duration {
-        until(|| (0..2).all(|at| self.health(at).1["services"]["cache"]["status"] == wanted))
+        self.until_is("cache", wanted)
+    }
+
+    /// Waits until a service of both is as wanted; how long that took.
+    pub fn until_is(&self, service: &str, wanted: &str) -> Duration {
+        until(|| (0..2).all(|at| self.health(at).1["services"][service]["status"] == wanted))
     }
 
     /// How often the logs of both hold these words.

@@ -10,6 +10,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 4;
+/// A machine that is too busy may lose sight of Redis for a moment; then the figure is another one.
+const TRIES: usize = 5;
 
 /// Each way to take something away, as often as there are rounds; the longest that the other server went on.
 fn propagates(pair: &mut Pair, within: Duration, how: &str) {
@@ -19,10 +21,20 @@ fn propagates(pair: &mut Pair, within: Duration, how: &str) {
         ("a suspended agent", suspend),
         ("a revoked signing key", revoke_key),
     ] {
-        let worst = (0..ROUNDS).map(|_| take(pair)).max().unwrap();
+        let worst = (0..ROUNDS).map(|_| undisturbed(pair, take)).max().unwrap();
         eprintln!("{how}: {what} is gone at the other server after {worst:?} at most");
         assert!(worst <= within, "{what}: {worst:?}, not {within:?}");
     }
+}
+
+/// Takes something away, again if the servers lost sight of Redis meanwhile; how long the other one went on.
+fn undisturbed(pair: &mut Pair, take: fn(&mut Pair) -> Duration) -> Duration {
+    let took = (0..TRIES).find_map(|_| {
+        let lost = pair.logged("Redis does not answer");
+        let took = take(pair);
+        (pair.logged("Redis does not answer") == lost).then_some(took)
+    });
+    took.expect("Redis is there, or away for good")
 }
 
 /// Until the other server refuses the token.
@@ -111,9 +123,11 @@ fn with_redis_within_a_second_and_without_within_five() {
     let _alone = alone();
     let mut redis = RedisServer::start(&[]);
     let mut pair = Pair::start(&[("REDIS_URL", &redis.url())]);
-    pair.until_cache_is("up");
+    // Before it listens, a server learns of keys by itself: within a second, and what reading takes.
+    until(|| reads_at_word(&pair, &redis));
     propagates(&mut pair, Duration::from_secs(1), "with Redis");
     redis.fall();
+    pair.until_cache_is("down");
     propagates(&mut pair, Duration::from_secs(5), "with Redis stopped");
     pair.stop();
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// A little less than the ten seconds that are promised.
 const DEADLINE: Duration = Duration::from_millis(9_500);
+const _: () = assert!(DEADLINE.as_millis() < 10_000);
 
 /// Runs the request within its deadline. A transaction that is under way then is rolled back.
 ///
