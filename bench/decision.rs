@@ -103,7 +103,7 @@ fn inputs() -> Result<Vec<(&'static str, PolicyInput)>, Failure> {
         ),
         ("introspectToken", input("introspectToken", "tokens:read")?),
         ("registerAgent", PolicyInput { request: register, ..input("registerAgent", "agents:write")? }),
-        ("rotateCredential", own("rotateCredential", "agents:read agents:write tokens:read audit:read")?),
+        ("rotateCredential", own("rotateCredential", "agents:read agents:write tokens:read tokens:write audit:read")?),
     ])
 }
 
