@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 /// A hundred thousand steps.
 const LOOP: &str = "ten := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n\n\
                     endless if count([0 | some _ in ten; some _ in ten; some _ in ten; some _ in ten; some _ in ten]) == 1";
+const DATA: &str = r#"{"scopes": {}}"#;
 const DENY: &str = r#"default decision := {"allow": false, "reason": "No.", "owners": []}"#;
 
 fn input(operation: &str) -> PolicyInput {
@@ -44,7 +45,7 @@ fn a_policy_that_does_not_parse_names_the_place() {
 #[test]
 fn an_empty_policy_is_refused() {
     for text in ["", "package agentidp.authz", "package other\n\ndecision := {}"] {
-        let message = refusal(RegoPolicy::new(PolicySource::new(text, "{}")));
+        let message = refusal(RegoPolicy::new(PolicySource::new(text, DATA)));
         assert!(message.starts_with("the policy does not compile: "), "{message}");
         assert!(message.contains("authz.rego"), "{message}");
     }
@@ -57,8 +58,10 @@ fn data_that_is_no_object_is_refused() {
         assert!(message.contains("policies/data/scopes.json") && message.contains(place), "{message}");
         assert!(TablePolicy::new(data).is_err());
     }
-    let message =
-        refusal(RegoPolicy::new(PolicySource::new(PolicySource::builtin().rego, r#"{"agentidp": {"authz": 1}}"#)));
+    let message = refusal(RegoPolicy::new(PolicySource::new(
+        PolicySource::builtin().rego,
+        r#"{"scopes": {}, "agentidp": {"authz": 1}}"#,
+    )));
     assert!(message.contains("authz"), "{message}");
 }
 
@@ -104,8 +107,13 @@ fn rules_that_need_themselves_are_refused() {
 fn contradicting_rules_and_failing_functions_are_refused() {
     let other = r#"decision := {"allow": false, "reason": "Other.", "owners": []} if input.operation == "listAgents""#;
     let third = other.replace("Other", "Third");
-    assert!(refusal(with(&format!("{other}\n\n{third}"))).contains("trial decision `list`"));
-    assert!(refusal(with("decision := {} if to_number(input.operation) == 1")).contains("trial decision"));
+    let interpreted = |lines: &str| {
+        let text = format!("package agentidp.authz\n\n{DENY}\n\n{lines}\n");
+        let proved = Proved::new(PolicySource::new(text, DATA));
+        proved.and_then(|proved| proved.interpret()).expect_err(lines).to_string()
+    };
+    assert!(interpreted(&format!("{other}\n\n{third}")).contains("trial decision `list`"));
+    assert!(interpreted("decision := {} if to_number(input.operation) == 1").contains("trial decision"));
 }
 
 #[test]
@@ -134,13 +142,63 @@ fn a_malformed_decision_is_an_error_and_never_an_allowance() {
         (r#"{"allow": false, "reason": "R.", "owners": [], "missing": ["a:*"]}"#, "`missing`"),
         (r#"{"allow": true, "reason": "R.", "owners": [], "scopes": "a:b"}"#, "`scopes`"),
         (r#"{"allow": true, "reason": "R.", "owners": [], "rule": 1}"#, "`rule`"),
+        (r#"{"allow": true, "reason": "R.", "owners": [], "status": 404}"#, "`status`"),
         (r#"{"allow": true, "reason": "R.", "owners": [], "obligations": []}"#, "obligations"),
     ] {
         let message = answering(answer).decide(&input("special")).expect_err(answer).to_string();
         assert!(message.contains(problem), "{answer}: {message}");
     }
-    let undefined = PolicySource::new("package agentidp.authz\n\ndecision := {} if false", "{}");
+    for (member, most) in [("rule", 64), ("reason", 1024)] {
+        let answer = |length: usize| {
+            // A line of a policy may not be that long.
+            let text = |length: usize| {
+                format!("concat(\"\", [{}])", vec![format!("\"{}\"", "x".repeat(32)); length / 32].join(",\n"))
+            };
+            let (reason, rule) =
+                if member == "rule" { ("\"R.\"".to_owned(), text(length)) } else { (text(length), "\"r\"".to_owned()) };
+            let answer = format!("{{\"allow\": false, \"owners\": [],\n\"reason\": {reason},\n\"rule\": {rule}}}");
+            answering(&answer).decide(&input("special"))
+        };
+        assert!(answer(most).is_ok());
+        assert!(answer(most + 32).unwrap_err().to_string().contains(&format!("`{member}`")));
+    }
+    let undefined = PolicySource::new("package agentidp.authz\n\ndecision := {} if false", DATA);
     assert!(refusal(RegoPolicy::new(undefined)).contains("undefined"));
+}
+
+/// The machine of regorus takes a rule that fails for one that does not hold. A refusal must not be lost by that.
+#[test]
+fn a_refusal_that_fails_lets_nothing_through() {
+    let refusing = |condition: &str| {
+        let allow = r#"{"allow": true, "reason": "Yes.", "owners": "*"}"#;
+        let refuse = r#"{"allow": false, "reason": "No.", "owners": []}"#;
+        with(&format!(
+            "h(x) := 1 if x == 1\n\nh(x) := 2 if x == 1\n\n\
+             decision := {refuse} if {{\n\tinput.operation == \"special\"\n\t{condition}\n}} else := {allow} if {{\n\t\
+             input.operation == \"special\"\n}}"
+        ))
+        .unwrap()
+    };
+    let asking = |expires_at: &str, grace_seconds: i64| {
+        let mut input = input("special");
+        input.request.expires_at = Some(expires_at.to_owned());
+        input.request.grace_seconds = Some(grace_seconds);
+        input
+    };
+    let late = "time.parse_rfc3339_ns(input.request.expiresAt) > time.parse_rfc3339_ns(input.time)";
+    let policy = refusing(late);
+    let allowed =
+        |policy: &RegoPolicy, input: &PolicyInput| policy.decide(input).map(|decided| decided.decision.allow).ok();
+    assert_eq!(allowed(&policy, &asking("1980-01-01T00:00:00Z", 1)), Some(true));
+    assert_eq!(allowed(&policy, &asking("2200-01-01T00:00:00Z", 1)), Some(false));
+    assert_eq!(allowed(&policy, &asking("9999-12-31T00:00:00Z", 1)), None, "beyond what nanoseconds can tell");
+    assert_eq!(allowed(&policy, &asking("soon", 1)), None);
+    let policy = refusing("3600 / input.request.graceSeconds < 1");
+    assert_eq!(allowed(&policy, &asking("", 1)), Some(true));
+    assert_eq!(allowed(&policy, &asking("", 7200)), Some(false));
+    assert_eq!(allowed(&policy, &asking("", 0)), None);
+    assert_eq!(allowed(&refusing("h(1) > 0"), &asking("", 1)), None);
+    assert_eq!(allowed(&refusing("to_number(input.request.expiresAt) > 1"), &asking("x", 1)), None);
 }
 
 #[test]
@@ -171,8 +229,7 @@ fn a_decision_that_builds_something_huge_is_an_error() {
     for lines in [
         doublings("\"x\"", &|x| format!("concat(\"\", [{x}, {x}])")),
         doublings("[1]", &|x| format!("array.concat({x}, {x})")),
-        doublings("\"x\"", &|x| format!("replace({x}, \"x\", \"xx\")")),
-        doublings("\"x\"", &|x| format!("sprintf(\"%s%s\", [{x}, {x}])")),
+        doublings("\"x\"", &|x| format!("concat({x}, [\"\", {x}, \"\"])")),
         doublings("3", &|x| format!("{x} * {x}")),
     ] {
         let policy = with(&format!("decision := {{}} if {{\n\tinput.operation == \"special\"\n\tx40\n}}\n\n{lines}"));
@@ -194,10 +251,16 @@ fn some_functions_may_not_be_used() {
         "bits.lsh(1, 9)",
         "rand.intn(\"x\", 9)",
         "time.now_ns()",
+        "sprintf(input.request.owner, [1])",
+        "replace(input.path, \"a\", input.path)",
+        "regex.replace(input.path, \"a\", input.path)",
+        "strings.count(input.path, \"\")",
+        "units.parse(input.request.expiresAt)",
+        "units.parse_bytes(input.request.expiresAt)",
     ] {
         let message = refusal(with(&format!("helps if {call}\n\ndecision := {{}} if {{\n\tinput.x\n\thelps\n}}")));
-        let name = call.split('(').next().unwrap();
-        assert!(message.contains("authz.rego:5:") && message.contains(&format!("`{name}` may not")), "{message}");
+        let told = format!("a policy may not call `{}`", call.split('(').next().unwrap());
+        assert!(message.contains("authz.rego:5:") && message.contains(&told), "{told}: {message}");
     }
 }
 
@@ -208,7 +271,7 @@ fn a_policy_that_fails_its_own_tests_is_refused() {
     let with_tests = |tests: &str| {
         let mut source = PolicySource::builtin();
         source.tests = vec![test(tests)];
-        Proved::new(source)
+        Proved::new(source).unwrap().interpret()
     };
     assert!(with_tests("test_a if true").is_ok());
     assert!(with_tests("helper := 1").is_ok(), "no test is no failure");
@@ -223,7 +286,7 @@ fn a_policy_that_fails_its_own_tests_is_refused() {
 fn a_bad_policy_leaves_the_old_one_in_force() {
     let policy = RegoPolicy::new(PolicySource::builtin()).unwrap();
     let before = policy.hash();
-    assert!(Proved::new(PolicySource::new("package agentidp.authz", "{}")).is_err());
+    assert!(Proved::new(PolicySource::new("package agentidp.authz", DATA)).is_err());
     assert_eq!((policy.hash(), policy.source()), (before.clone(), PolicySource::builtin()));
     let mut newer = PolicySource::builtin();
     newer.rego.push_str("\n# changed\n");
@@ -238,6 +301,58 @@ fn the_hash_tells_where_one_text_ends() {
     let hash = |rego: &str, data: &str| PolicySource::new(rego, data).hash();
     assert_ne!(hash("ab", "c"), hash("a", "bc"));
     assert_eq!(hash("ab", "c"), hash("ab", "c"));
+}
+
+#[test]
+fn a_table_that_is_spelt_wrong_is_refused() {
+    for data in ["{}", r#"{"scope": {}}"#, r#"{"scopes": []}"#, r#"{"scopes": {"agents:read": ["listAgents"]}}"#] {
+        let message = refusal(RegoPolicy::new(PolicySource::new(PolicySource::builtin().rego, data)));
+        assert!(message.contains("scopes.json: `scopes` is no object of objects"), "{data}: {message}");
+    }
+}
+
+/// What lies in a folder beside the files of a policy: of editors, of others, or of no use.
+#[test]
+fn only_the_files_of_a_policy_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let shipped = PolicySource::builtin();
+    std::fs::create_dir(path("data")).unwrap();
+    std::fs::write(path("authz.rego"), &shipped.rego).unwrap();
+    std::fs::write(path("data/scopes.json"), &shipped.data).unwrap();
+    std::fs::write(path("b_test.rego"), "package b_test").unwrap();
+    std::fs::write(path("a_test.rego"), "package a_test").unwrap();
+    std::fs::write(path("README.md"), "").unwrap();
+    std::os::unix::fs::symlink("nowhere", path(".#a_test.rego")).unwrap();
+    let read = PolicySource::from_dir(folder.path()).unwrap();
+    let names: Vec<_> = read.tests.iter().map(|test| test.name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, ["a_test.rego", "b_test.rego"]);
+    let refused = |problem: &str| {
+        let error = PolicySource::from_dir(folder.path()).unwrap_err();
+        let text = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+        assert!(text.contains(problem), "{text}");
+    };
+    std::fs::write(path("frozen.rego"), "package agentidp.authz").unwrap();
+    refused("frozen.rego` is neither");
+    std::fs::remove_file(path("frozen.rego")).unwrap();
+    std::fs::create_dir(path("c_test.rego")).unwrap();
+    refused("c_test.rego`: Some(\"it is no regular file");
+    std::fs::remove_dir(path("c_test.rego")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path("c_test.rego")).status().unwrap().success());
+    refused("it is no regular file");
+    std::fs::remove_file(path("c_test.rego")).unwrap();
+    std::fs::write(path("authz.rego"), "x".repeat(1024 * 1024 + 1)).unwrap();
+    refused("authz.rego`: Some(\"it has more than 1048576 bytes");
+}
+
+#[test]
+fn a_policy_passes_to_another_process_whole() {
+    let mut source = PolicySource::builtin();
+    source.tests = TestFile::builtin();
+    assert_eq!(PolicySource::from_json(&source.to_json()).unwrap(), source);
+    for text in ["", "[]", "{}", r#"{"folder": "", "rego": "", "data": "", "tests": [{}]}"#] {
+        assert!(PolicySource::from_json(text).is_err(), "{text}");
+    }
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn problems(text: &str) -> Vec<(String, String)> {
 fn each_way_to_fail_is_noticed() {
     let found = problems(
         "test_true if true\n\ntest_undefined if {\n\tinput.x == 1\n}\n\ntest_false := false\n\ntest_text := \"yes\"\n\n\
-         test_error if to_number(\"x\") == 1\n\n  test_indented if 1 == 2\n\ntest_both if 1 == 2\n\ntest_both if true",
+         test_error if to_number(\"x\") == 1\n\n  test_indented if 1 == 2\n\ntest_both if 1 == 2\n\ntest_both if true\n\n\
+         test_helper(x) := x\n\nhelps if {\n\ttest_helper(1) == 1\n}",
     );
     let told = |name: &str| found.iter().find(|(found, _)| found == name).unwrap().1.as_str();
     assert_eq!(found.len(), 7, "{found:?}");
@@ -77,17 +78,4 @@ fn functions_that_call_themselves_are_refused() {
     let wrapper = "import data.agentidp.authz\n\ncovered(x, y) if authz.covered(x, y)\n\n\
                    test_a if covered(\"a:b\", [\"a:*\"])";
     assert_eq!(problems(wrapper), [("test_a".to_owned(), String::new())]);
-}
-
-#[test]
-fn the_files_of_a_folder_are_found() {
-    let folder = tempfile::tempdir().unwrap();
-    assert_eq!(TestFile::from_dir(folder.path()).unwrap(), []);
-    for name in ["b_test.rego", "a_test.rego", "authz.rego", "a_test.rego.bak"] {
-        std::fs::write(folder.path().join(name), name).unwrap();
-    }
-    let files = TestFile::from_dir(folder.path()).unwrap();
-    let texts: Vec<&str> = files.iter().map(|file| file.text.as_str()).collect();
-    assert_eq!(texts, ["a_test.rego", "b_test.rego"]);
-    assert!(TestFile::from_dir(&folder.path().join("nowhere")).unwrap_err().to_string().contains("nowhere"));
 }

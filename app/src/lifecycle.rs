@@ -93,7 +93,9 @@ async fn reload_on(mut hangup: Signal, background: Background, tls: Option<Tls>)
             // It is in the log already.
             Ok(Reload::Done | Reload::Rejected) => {}
             Ok(Reload::Unchanged) => tracing::info!("the policy has not changed"),
-            Ok(Reload::Nothing) => tracing::info!("there is no policy to read anew: it is that of the program"),
+            Ok(Reload::Nothing) => {
+                tracing::info!("there is no policy to read anew: it is that of the program, or the table")
+            }
             Err(error) => tracing::error!(cause = causes(&error), "the policy was not changed"),
         }
     }

@@ -9,7 +9,12 @@ fn main() -> ExitCode {
     tls::install_provider();
     let cli = Cli::parse();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(run(cli)),
+        Ok(runtime) => {
+            let code = runtime.block_on(run(cli));
+            // What still runs on a thread of its own, such as the reading of a file on a slow disk, is not waited for.
+            runtime.shutdown_background();
+            code
+        }
         Err(_) => ExitCode::FAILURE,
     }
 }

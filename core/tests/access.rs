@@ -194,6 +194,11 @@ async fn a_denial_is_recorded_with_its_rule_and_its_input() {
     assert_eq!(event.policy_hash, Some(world.access.policy.hash()));
     assert_eq!(event.reason.as_deref(), Some("missing_scope"));
     assert_eq!((text(&event, "operation"), text(&event, "target")), ("updateAgent", &*mate.id.to_string()));
+    let decision = event.metadata.get("decision").unwrap();
+    assert_eq!(
+        (decision.get("rule"), decision.get("reason")),
+        (Some(&Json::text("missing_scope")), Some(&Json::text(&denial.reason)))
+    );
     let input = event.metadata.get("input").unwrap();
     assert_eq!(input.get("resource").and_then(|agent| agent.get("owner")), Some(&Json::text("team-a")));
     assert_eq!(input.get("scopes"), Some(&Json::texts(["agents:read", "data:read"])));

@@ -19,7 +19,7 @@ ask(operation, scopes, changes) := object.union(
 		"path": "/agents",
 		"scopes": scopes,
 		"agentId": null,
-		"time": "2026-01-02T03:04:05.678Z",
+		"time": "2026-01-02T13:04:05.678Z",
 		"sourceIp": "192.0.2.1",
 		"caller": caller,
 		"resource": null,

@@ -3,6 +3,9 @@
 use agentidp_core::ports::policy::{Decision, Owners, Refusal};
 use regorus::Value;
 
+/// Most bytes of a reason and of a rule's name.
+const MOST_REASON: usize = 1024;
+const MOST_RULE: usize = 64;
 const MEMBERS: [&str; 7] = ["allow", "reason", "owners", "rule", "status", "missing", "scopes"];
 
 /// Reads a decision.
@@ -18,11 +21,15 @@ pub(super) fn parse(value: &Value) -> Result<Decision, String> {
         }
     }
     let member = |name: &str| members.get(&name.into());
+    let allow = *required(member("allow"), "allow")?.as_bool().map_err(|_| wrong("allow", "true or false"))?;
+    if allow && member("status").is_some() {
+        return Err("the decision allows and has a `status`, which only a refusal has".to_owned());
+    }
     Ok(Decision {
-        allow: *required(member("allow"), "allow")?.as_bool().map_err(|_| wrong("allow", "true or false"))?,
-        reason: text(required(member("reason"), "reason")?, "reason")?,
+        allow,
+        reason: short(required(member("reason"), "reason")?, "reason", MOST_REASON)?,
         owners: owners(required(member("owners"), "owners")?)?,
-        rule: member("rule").map(|value| text(value, "rule")).transpose()?,
+        rule: member("rule").map(|value| short(value, "rule", MOST_RULE)).transpose()?,
         refusal: refusal(member("status"))?,
         missing: member("missing").map(|value| parsed(value, "missing")).transpose()?.unwrap_or_default(),
         scopes: member("scopes").map(|value| parsed(value, "scopes")).transpose()?.map(FromIterator::from_iter),
@@ -39,6 +46,12 @@ fn required<'a>(value: Option<&'a Value>, name: &str) -> Result<&'a Value, Strin
 
 fn text(value: &Value, name: &str) -> Result<String, String> {
     value.as_string().map(|text| text.to_string()).map_err(|_| wrong(name, "a text"))
+}
+
+/// A text that is told and recorded each time.
+fn short(value: &Value, name: &str, most: usize) -> Result<String, String> {
+    let text = text(value, name)?;
+    if text.len() <= most { Ok(text) } else { Err(wrong(name, &format!("at most {most} bytes long"))) }
 }
 
 fn owners(value: &Value) -> Result<Owners, String> {

@@ -23,7 +23,9 @@ use std::sync::Arc;
 pub enum LoadError {
     #[error("cannot read the policy file `{path}`")]
     Read { path: String, source: std::io::Error },
-    #[error("the policy data is no JSON object: {0}")]
+    #[error("rules stand in authz.rego and their tests in files named …_test.rego; `{0}` is neither, and not read")]
+    Unread(String),
+    #[error("the policy data cannot be used: {0}")]
     Data(String),
     #[error("the policy does not compile: {0}")]
     Compile(String),
@@ -31,8 +33,8 @@ pub enum LoadError {
     Probe { probe: &'static str, problem: String },
     #[error("the policy fails its own tests: {0}")]
     Tests(String),
-    #[error("the policy was not tried to the end: {0}")]
-    Interrupted(String),
+    #[error("{0}")]
+    Trial(String),
 }
 
 /// A policy that may be put in force.
@@ -61,15 +63,25 @@ impl Loaded {
 }
 
 impl Proved {
-    /// Parses and compiles a policy, makes its trial decisions and runs its tests. It may take seconds.
+    /// Parses and compiles a policy and makes its trial decisions. Each of them is bounded.
     ///
     /// # Errors
-    /// The policy does not parse or compile, or fails a trial decision or a test.
+    /// The policy does not parse or compile, or fails a trial decision.
     pub fn new(source: PolicySource) -> Result<Self, LoadError> {
         let loaded = Loaded::compile(source)?;
         probes::prove(&loaded.program)?;
-        suite::prove(&loaded.source)?;
         Ok(Self(loaded))
+    }
+
+    /// Makes the trial decisions again by the interpreter of regorus, which must agree, and runs the tests of the policy.
+    /// Nothing bounds the memory that this takes, and nothing the time and the stack that parsing takes: a server does both in
+    /// another process first.
+    ///
+    /// # Errors
+    /// The interpreter does not agree, or a test does not hold.
+    pub fn interpret(&self) -> Result<(), LoadError> {
+        probes::agree(&self.0.program)?;
+        suite::prove(&self.0.source)
     }
 
     /// The texts of the policy, to be kept under its hash.
@@ -139,7 +151,7 @@ impl RegoPolicy {
 #[autometrics]
 impl PolicyEngine for RegoPolicy {
     fn decide(&self, input: &PolicyInput) -> Result<Decided, PolicyError> {
-        self.current.load().decided(|program| program.run(input))
+        self.current.load().decided(|program| program.decide(input))
     }
 
     #[skip_autometrics]

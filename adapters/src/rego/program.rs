@@ -11,6 +11,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, MemoryBudgetConfig, Value};
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(super) struct Program {
     program: Arc<regorus::rvm::program::Program>,
     data: Value,
     engine: Engine,
+    /// Its rules are those of this program.
+    shipped: bool,
 }
 
 impl Program {
@@ -38,17 +41,35 @@ impl Program {
         let failed = |error: &dyn std::fmt::Display| LoadError::Compile(located(&source.rego_name(), error));
         let mut engine = engine(source, TIME_LIMIT)?;
         let data = read_data(source)?;
-        let policy = engine.compile_with_entrypoint(&RULE.into()).map_err(|error| failed(&error))?;
+        let policy = engine.compile_with_entrypoint(&RULE.into()).map_err(|error| match error.to_string() {
+            text if text.contains("not a valid rule path") => {
+                failed(&format!("it has no rule `{RULE}`; its package must be agentidp.authz"))
+            }
+            text => failed(&text),
+        })?;
         let program = Compiler::compile_from_policy(&policy, &[RULE]).map_err(|error| failed(&error))?;
         if let Some(circle) = cycles::circle(&program) {
             return Err(failed(&format!("rules need themselves: {circle}")));
         }
         if let Some(misuse) = builtins::misuse(&program) {
-            let builtins::Misuse { place, name, why } = misuse;
-            return Err(failed(&format!("{place}: `{name}` may not be used here: {why}")));
+            return Err(failed(&misuse));
         }
         program.check_rule_data_conflicts(&data).map_err(|error| failed(&error))?;
-        Ok(Self { program, data, engine })
+        Ok(Self { program, data, engine, shipped: source.rego == PolicySource::builtin().rego })
+    }
+
+    /// Decides. The machine of regorus takes a rule that fails, as by a function that meets a wrong type, for one that does
+    /// not hold; if that rule was to refuse, the request would be allowed. Its interpreter is strict. So what another
+    /// policy than the shipped one allows, stands if the interpreter comes to the same; the shipped one cannot fail.
+    pub(super) fn decide(&self, input: &PolicyInput) -> Result<Decision, String> {
+        unharmed(|| {
+            let decision = self.run(input)?;
+            if !decision.allow || self.shipped || self.interpret(input)? == decision {
+                Ok(decision)
+            } else {
+                Err("compiled it is allowed, and interpreted it is something else".to_owned())
+            }
+        })
     }
 
     /// Decides on the virtual machine. Each decision has a new one: it costs little and cannot leak the last one's
@@ -89,6 +110,11 @@ impl Program {
     }
 }
 
+/// A panic of regorus is a decision that failed, and nothing worse.
+fn unharmed<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("regorus panicked".to_owned()))
+}
+
 /// Where an instruction comes from, as `file:line:column`.
 pub(super) fn place(program: &regorus::rvm::program::Program, instruction: usize) -> Option<String> {
     let span = program.get_instruction_span(instruction)?;
@@ -115,9 +141,15 @@ fn timer(limit: Duration) -> ExecutionTimerConfig {
 fn read_data(source: &PolicySource) -> Result<Value, LoadError> {
     let name = source.data_name();
     let data = Value::from_json_str(&source.data).map_err(|error| LoadError::Data(format!("{name}: {error}")))?;
-    match data {
-        Value::Object(_) => Ok(data),
-        _ => Err(LoadError::Data(format!("{name}:1:1: it begins with something else than `{{`"))),
+    if data.as_object().is_err() {
+        return Err(LoadError::Data(format!("{name}:1:1: it begins with something else than `{{`")));
+    }
+    // A policy of one's own may do without the table, but hardly with one that is spelt wrong.
+    match data["scopes"].as_object() {
+        Ok(scopes) if scopes.values().all(|operations| operations.as_object().is_ok()) => Ok(data),
+        _ => {
+            Err(LoadError::Data(format!("{name}: `scopes` is no object of objects: scope, operation, what it permits")))
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! The tests of a policy: the rules named `test_…` in the files `…_test.rego` beside it.
 
 use super::program::{engine, located};
-use super::source::read;
 use super::{LoadError, PolicySource, recursion};
 use regorus::{Engine, Value};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-const SUFFIX: &str = "_test.rego";
+/// What the name of a file of tests ends in.
+pub(super) const SUFFIX: &str = "_test.rego";
 const PREFIX: &str = "test_";
 /// What a test may take; one that never ends must not hold up the others.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -39,19 +38,6 @@ impl TestFile {
     pub fn builtin() -> Vec<Self> {
         let [_, _, (name, text)] = PolicySource::BUILTIN;
         vec![Self { name: format!("policies/{name}"), text: text.to_owned() }]
-    }
-
-    /// Reads the files of tests in `folder`, by name.
-    ///
-    /// # Errors
-    /// The folder or one of them cannot be read.
-    pub fn from_dir(folder: &Path) -> Result<Vec<Self>, LoadError> {
-        let failed = |source| LoadError::Read { path: folder.display().to_string(), source };
-        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed)?;
-        let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-        paths.retain(|path| path.to_str().is_some_and(|path| path.ends_with(SUFFIX)));
-        paths.sort();
-        paths.iter().map(|path| Ok(Self { name: path.display().to_string(), text: read(path)? })).collect()
     }
 }
 
@@ -99,10 +85,9 @@ pub fn run(source: &PolicySource, files: &[TestFile]) -> Result<Vec<TestResult>,
 /// A test that fails is undefined, and so is simply missing among the results: what counts is what the source holds.
 fn written(text: &str) -> impl Iterator<Item = &str> {
     let word = |line: &'_ str| line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
-    text.lines()
-        .map(str::trim_start)
-        .filter(|line| line.starts_with(PREFIX))
-        .map(move |line| line.split_at(word(line)).0)
+    let lines = text.lines().map(str::trim_start).filter(|line| line.starts_with(PREFIX));
+    // What takes arguments is a function, or the call of one.
+    lines.map(move |line| line.split_at(word(line))).filter(|(_, rest)| !rest.starts_with('(')).map(|(name, _)| name)
 }
 
 fn problem(engine: &mut Engine, name: &str) -> Option<String> {

@@ -16,6 +16,8 @@ pub struct Policy {
     /// The folder of the policy; `None`: the copy in the binary.
     pub folder: Option<PathBuf>,
     pub engine: PolicyEngineKind,
+    /// The program that tries a policy of `folder`: this one, also when its file was replaced meanwhile.
+    pub tried_by: PathBuf,
 }
 
 impl Policy {
@@ -29,6 +31,11 @@ impl Policy {
             "table" => Ok(PolicyEngineKind::Table),
             _ => Err(format!("`{text}` is neither `rego` nor `table`")),
         });
-        Self { folder, engine: engine.unwrap_or(PolicyEngineKind::Rego) }
+        Self { folder, engine: engine.unwrap_or(PolicyEngineKind::Rego), tried_by: this_program() }
     }
+}
+
+fn this_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
 }

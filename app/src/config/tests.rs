@@ -49,7 +49,7 @@ fn serve_needs_an_issuer_and_a_master_key_only() {
     assert!(config.server.trusted_proxies.is_empty() && config.server.cors_origins.is_empty());
     assert!(matches!(&config.database.url, DatabaseUrl::Sqlite(path) if path == Path::new("data/agentidp.db")));
     assert_eq!(config.secrets.backend, SecretsBackend::Digest);
-    assert_eq!(config.policy, Policy { folder: None, engine: PolicyEngineKind::Rego });
+    assert_eq!((config.policy.folder, config.policy.engine), (None, PolicyEngineKind::Rego));
     assert!(matches!(config.keys.required(), Ok(MasterKeySource::Given(key)) if key.expose()[31] == 31));
     assert!(config.keys.previous.is_none());
     let day = |days: u64| Some(Duration::from_secs(days * 86_400));

@@ -189,12 +189,20 @@ fn target(request: &Request, operation: &Operation) -> Option<Target> {
     Some(Target { id: text.parse().ok(), text })
 }
 
-/// What the policy may look at in a body. Members of another type are absent: validation, later, refuses them.
+/// Most characters of a text and most items of a list that the policy looks at. Longer ones are invalid whatever it says, and
+/// neither a decision nor its record is to be made of them.
+const MOST_CHARACTERS: usize = 256;
+const MOST_ITEMS: usize = 64;
+
+/// What the policy may look at in a body. Members of another type or beyond those limits are absent: validation, later,
+/// refuses them.
 fn policy_request(body: &Value) -> PolicyRequest {
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let capabilities = body.get("capabilities").and_then(Value::as_array);
+    let short = |text: &&str| text.chars().nth(MOST_CHARACTERS).is_none();
+    let text = |name: &str| body.get(name).and_then(Value::as_str).filter(short).map(str::to_owned);
+    let capabilities = body.get("capabilities").and_then(Value::as_array).filter(|items| items.len() <= MOST_ITEMS);
+    let words = |items: &Vec<Value>| items.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
     PolicyRequest {
-        capabilities: capabilities.map(|items| items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        capabilities: capabilities.map(words).filter(|words| words.iter().all(|word| short(&word.as_str()))),
         owner: text("owner"),
         agent_type: text("agentType"),
         deployment_env: text("deploymentEnv"),
@@ -228,6 +236,24 @@ fn denied(operation: &Operation, denial: Denial) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_too_long_is_not_there() {
+        let request = |value: Value| policy_request(&value);
+        let long = "ü".repeat(MOST_CHARACTERS);
+        let body = json!({"owner": long, "capabilities": ["a:b"], "status": 1});
+        let read = request(body);
+        assert_eq!(
+            (read.owner, read.capabilities, read.status),
+            (Some(long.clone()), Some(vec!["a:b".to_owned()]), None)
+        );
+        let longer = format!("{long}x");
+        let read = request(json!({"owner": longer, "capabilities": ["a:b", longer]}));
+        assert_eq!(read, PolicyRequest::default());
+        assert!(request(json!({"capabilities": vec!["a:b"; MOST_ITEMS]})).capabilities.is_some());
+        assert!(request(json!({"capabilities": vec!["a:b"; MOST_ITEMS + 1]})).capabilities.is_none());
+    }
 
     #[tokio::test]
     async fn the_operation_is_noted_before_anything_can_go_wrong() {

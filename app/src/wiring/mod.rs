@@ -9,6 +9,7 @@ mod policy;
 mod redis;
 mod reload;
 mod secrets;
+mod trial;
 
 pub use background::Background;
 pub use database::{open_current_store, open_store, open_writable_store};
@@ -18,6 +19,7 @@ pub use policy::{GivenPolicy, Policy, builtin_policy_files, given_policy, kept_p
 pub use redis::tell_of_keys;
 pub use reload::Reload;
 pub use secrets::warnings;
+pub use trial::try_policy;
 
 use crate::config::{Config, Mistake};
 use crate::http::floor::FailureFloor;

@@ -2,6 +2,7 @@
 
 use super::StartError;
 use super::reload::{PolicyFolder, Reload, ReloadServices};
+use super::trial;
 use crate::config::{Config, PolicyEngineKind};
 use agentidp_adapters::rego::suite::{self, TestFile, TestResult};
 use agentidp_adapters::rego::{LoadError, PolicySource, Proved, RegoPolicy};
@@ -28,17 +29,18 @@ impl Policy {
     /// It is missing or bad, or the database is away.
     pub async fn load(config: &Config, store: &dyn KeyStore, ambient: &Ambient) -> Result<Self, StartError> {
         let source = source_of(config.policy.folder.as_deref())?;
-        let policy = match config.policy.engine {
-            PolicyEngineKind::Rego => {
-                let rego = Arc::new(RegoPolicy::new(source.clone())?);
-                let folder = config.policy.folder.clone();
-                let folder = folder.map(|folder| Arc::new(PolicyFolder::new(Arc::clone(&rego), folder)));
-                Self { engine: rego, folder }
+        let policy = match (config.policy.engine, config.policy.folder.clone()) {
+            (PolicyEngineKind::Rego, None) => Self { engine: Arc::new(RegoPolicy::new(source.clone())?), folder: None },
+            (PolicyEngineKind::Rego, Some(folder)) => {
+                let tried_by = config.policy.tried_by.clone();
+                let rego = Arc::new(RegoPolicy::from(trial::prove(source.clone(), &tried_by).await?));
+                let folder = PolicyFolder::new(Arc::clone(&rego), folder, tried_by);
+                Self { engine: rego, folder: Some(Arc::new(folder)) }
             }
-            PolicyEngineKind::Table if source.rego != PolicySource::builtin().rego => {
+            (PolicyEngineKind::Table, _) if source.rego != PolicySource::builtin().rego => {
                 return Err(StartError::TableIgnoresRego);
             }
-            PolicyEngineKind::Table => Self { engine: Arc::new(TablePolicy::new(&source.data)?), folder: None },
+            (PolicyEngineKind::Table, _) => Self { engine: Arc::new(TablePolicy::new(&source.data)?), folder: None },
         };
         keep(store, &policy.engine.hash(), &source, ambient).await?;
         Ok(policy)
@@ -112,7 +114,9 @@ pub fn builtin_policy_files() -> [(&'static str, &'static str); 3] {
 /// # Errors
 /// It is missing or bad.
 pub fn prove_policy(folder: Option<&Path>) -> Result<String, StartError> {
-    Ok(Proved::new(source_of(folder)?)?.hash().to_owned())
+    let proved = Proved::new(source_of(folder)?)?;
+    proved.interpret()?;
+    Ok(proved.hash().to_owned())
 }
 
 /// Runs the tests beside the policy in `folder`, or those of the one in this program; says its hash too.
@@ -134,11 +138,12 @@ pub fn test_policy(folder: Option<&Path>) -> Result<(String, Vec<TestResult>), S
 pub async fn kept_policy(store: &dyn KeyStore, hash: &str) -> Result<GivenPolicy, StartError> {
     let unknown = || StartError::PolicyNotKept(hash.to_owned());
     let kept = store.find_policy(hash).await?.ok_or_else(unknown)?;
-    let table = TablePolicy::new(&kept.data)?;
-    let rego = RegoPolicy::unproved(PolicySource::new(kept.rego, kept.data))?;
+    let rego = RegoPolicy::unproved(PolicySource::new(kept.rego, kept.data.clone()))?;
     if rego.hash() == hash {
-        Ok(rego.into())
-    } else if table.hash() == hash {
+        return Ok(rego.into());
+    }
+    let table = TablePolicy::new(&kept.data)?;
+    if table.hash() == hash {
         Ok(GivenPolicy { scopes: rego.scopes(), engine: Arc::new(table) })
     } else {
         Err(unknown())

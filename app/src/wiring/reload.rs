@@ -1,6 +1,7 @@
 //! Another policy in the place of the one in force, while the server runs.
 
 use super::policy::keep;
+use super::trial;
 use crate::telemetry::causes;
 use crate::telemetry::metrics::Metrics;
 use agentidp_adapters::rego::{LoadError, PolicySource, Proved, RegoPolicy};
@@ -40,6 +41,7 @@ pub struct ReloadServices<'a> {
 pub struct PolicyFolder {
     rego: Arc<RegoPolicy>,
     folder: PathBuf,
+    tried_by: PathBuf,
     /// Held for a whole reload: there is one at a time.
     looks: Mutex<Looks>,
 }
@@ -49,6 +51,8 @@ struct Looks {
     last: Content,
     /// What was last taken or rejected.
     settled: Content,
+    /// Why the policy at the last look is bad, if it is: in the log and counted, but not yet on record.
+    told: Option<String>,
 }
 
 /// The texts of a folder, or why they cannot be read.
@@ -56,9 +60,9 @@ type Content = Result<PolicySource, String>;
 
 impl PolicyFolder {
     /// The folder that `rego` was just loaded from.
-    pub(super) fn new(rego: Arc<RegoPolicy>, folder: PathBuf) -> Self {
-        let looks = Looks { last: Ok(rego.source()), settled: Ok(rego.source()) };
-        Self { rego, folder, looks: Mutex::new(looks) }
+    pub(super) fn new(rego: Arc<RegoPolicy>, folder: PathBuf, tried_by: PathBuf) -> Self {
+        let looks = Looks { last: Ok(rego.source()), settled: Ok(rego.source()), told: None };
+        Self { rego, folder, tried_by, looks: Mutex::new(looks) }
     }
 
     /// Takes what the folder holds, whether or not it was seen before.
@@ -91,7 +95,7 @@ impl PolicyFolder {
     /// Reading may wait for a slow disk, which requests must not.
     async fn read(&self) -> Result<PolicySource, LoadError> {
         let folder = self.folder.clone();
-        apart(move || PolicySource::from_dir(&folder)).await
+        trial::apart(move || PolicySource::from_dir(&folder)).await
     }
 
     async fn settle(
@@ -102,32 +106,41 @@ impl PolicyFolder {
     ) -> Result<Reload, StoreError> {
         let content = content(&read);
         let reload = match read {
-            Ok(source) if source == self.rego.source() => Reload::Unchanged,
-            read => self.take(read, services).await?,
+            Ok(source) if source == self.rego.source() => {
+                if looks.settled != content {
+                    tracing::info!("the folder holds the policy in force again");
+                }
+                Reload::Unchanged
+            }
+            read => match self.take(read, services).await? {
+                Ok(reload) => reload,
+                Err(error) => looks.reject(&error, services).await?,
+            },
         };
+        looks.told = None;
         (looks.last, looks.settled) = (content.clone(), content);
         Ok(reload)
     }
 
-    /// Proves a policy, records it and then puts it in force; decisions under way end under the old one. A bad one is
-    /// recorded too, and changes nothing.
+    /// Proves a policy, records it and then puts it in force; decisions under way end under the old one. The inner error
+    /// is that of a bad one, which changes nothing.
     async fn take(
         &self,
         read: Result<PolicySource, LoadError>,
         services: &ReloadServices<'_>,
-    ) -> Result<Reload, StoreError> {
+    ) -> Result<Result<Reload, LoadError>, StoreError> {
         let proved = match read {
-            Ok(source) => apart(move || Proved::new(source)).await,
+            Ok(source) => trial::prove(source, &self.tried_by).await,
             Err(error) => Err(error),
         };
         match proved {
             Ok(proved) if proved.hash() == self.rego.hash() => {
                 // The same policy with other tests.
                 self.rego.replace(proved);
-                Ok(Reload::Unchanged)
+                Ok(Ok(Reload::Unchanged))
             }
-            Ok(proved) => self.replace(proved, services).await.map(|()| Reload::Done),
-            Err(error) => reject(&error, services).await.map(|()| Reload::Rejected),
+            Ok(proved) => self.replace(proved, services).await.map(|()| Ok(Reload::Done)),
+            Err(error) => Ok(Err(error)),
         }
     }
 
@@ -144,13 +157,19 @@ impl PolicyFolder {
     }
 }
 
-async fn reject(error: &LoadError, services: &ReloadServices<'_>) -> Result<(), StoreError> {
-    let cause = causes(error);
-    let event = services.ambient.event(Action::PolicyRejected, &RequestContext::default()).failed("bad_policy");
-    services.audit.write(event.with([("problem", Json::text(&cause))])).await?;
-    services.metrics.policy_reload("rejected");
-    tracing::error!(cause, "the policy was not changed");
-    Ok(())
+impl Looks {
+    /// Tells of a bad policy, and then puts it on record. While that fails it is told no second time.
+    async fn reject(&mut self, error: &LoadError, services: &ReloadServices<'_>) -> Result<Reload, StoreError> {
+        let cause = causes(error);
+        if self.told.as_ref() != Some(&cause) {
+            services.metrics.policy_reload("rejected");
+            tracing::error!(cause, "the policy was not changed");
+            self.told = Some(cause.clone());
+        }
+        let event = services.ambient.event(Action::PolicyRejected, &RequestContext::default()).failed("bad_policy");
+        services.audit.write(event.with([("problem", Json::text(cause))])).await?;
+        Ok(Reload::Rejected)
+    }
 }
 
 fn content(read: &Result<PolicySource, LoadError>) -> Content {
@@ -158,11 +177,4 @@ fn content(read: &Result<PolicySource, LoadError>) -> Content {
         Ok(source) => Ok(source.clone()),
         Err(error) => Err(causes(error)),
     }
-}
-
-/// Does `work` where it holds up no request.
-async fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
-) -> Result<T, LoadError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(LoadError::Interrupted(error.to_string())))
 }

@@ -1,6 +1,7 @@
 //! The policy of a running server: swapped under load, and bounded whatever it does.
 
 use crate::support::{Client, Database, TestApp, new_agent};
+use agentidp::wiring::Reload;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -87,9 +88,9 @@ async fn a_thousand_reloads_under_load_leave_no_request_undecided() {
     }
     let (start, mut hashes) = (Instant::now(), BTreeSet::new());
     for turn in 0..RELOADS {
-        match turn % 4 {
+        match turn % 8 {
             0 => write_closed(folder.path()),
-            2 => write_open(folder.path()),
+            4 => write_open(folder.path()),
             _ => std::fs::write(
                 folder.path().join("authz.rego"),
                 ["package agentidp.authz\n\nallow if {", ""][turn / 2 % 2],
@@ -112,7 +113,7 @@ async fn a_thousand_reloads_under_load_leave_no_request_undecided() {
     };
     assert_eq!(by(every(&app, "authz.denied").await), [shut].into());
     assert_eq!(by(every(&app, "policy.reloaded").await).len(), 2);
-    assert_eq!(every(&app, "policy.rejected").await.len(), RELOADS / 2);
+    assert_eq!(every(&app, "policy.rejected").await.len(), RELOADS / 4 * 3);
     let registered = every(&app, "agent.created").await;
     let of_load = registered.iter().filter(|event| event["metadata"]["input"]["caller"]["owner"] == "team-red");
     assert_eq!(by(of_load.cloned().collect()), [open].into());
@@ -169,4 +170,34 @@ async fn a_decision_without_an_end_costs_its_limit_and_nobody_else() {
         (&denied[0]["reason"], &denied[0]["metadata"]["operation"]),
         (&json!("policy_error"), &json!("listAgents"))
     );
+}
+
+/// It is told at once, and put on record when that can be.
+#[tokio::test]
+async fn a_bad_policy_is_told_of_while_the_database_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    write_open(folder.path());
+    let app = app(folder.path()).await;
+    let before = hash(&app).await;
+    let rejected = async || {
+        let metrics = app.call("GET", "/metrics").send().await.text;
+        let name = "agentidp_policy_reloads_total{outcome=\"rejected\"} ";
+        metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
+    };
+    std::fs::write(folder.path().join("authz.rego"), "package agentidp.authz\n\nallow if {").unwrap();
+    app.execute("ALTER TABLE audit_events RENAME TO gone");
+    for _ in 0..2 {
+        assert!(app.background().reload_policy().await.is_err());
+        assert_eq!(rejected().await, "1");
+    }
+    app.execute("ALTER TABLE gone RENAME TO audit_events");
+    assert_eq!(app.background().reload_policy().await.unwrap(), Reload::Rejected);
+    assert_eq!(every(&app, "policy.rejected").await.len(), 1);
+    write_closed(folder.path());
+    app.execute("ALTER TABLE policies RENAME TO gone");
+    assert!(app.background().reload_policy().await.is_err());
+    assert_eq!(hash(&app).await, before, "no decision is by a policy that is not kept");
+    app.execute("ALTER TABLE gone RENAME TO policies");
+    assert_eq!(app.background().reload_policy().await.unwrap(), Reload::Done);
+    assert_eq!(rejected().await, "1");
 }

@@ -109,3 +109,39 @@ fn a_folder_that_changes_is_read_by_itself() {
     assert_eq!((hash(base), counted(base, "reloaded"), counted(base, "rejected")), (third, "2".into(), "2".into()));
     assert_eq!(running.terminate().code, 0);
 }
+
+/// Tests that need all memory, or have no end, harm the process that tries them and no other.
+#[test]
+fn tests_of_a_policy_do_not_harm_the_server() {
+    let place = Place::bare();
+    let folder = policy(&place, "# Who", "# Who");
+    let place = place.with("POLICY_DIR", &folder).with("LOG_FORMAT", "json");
+    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
+    let greeting = running.line();
+    let base = greeting["baseUrl"].as_str().unwrap();
+    let admin = admin_token(base, &greeting);
+    let first = hash(base);
+
+    let doubled = |n: usize| format!("x{n} := concat(\"\", [x{}, x{}])\n\n", n - 1, n - 1);
+    let doubled: String = (1..=40).map(doubled).collect();
+    place.write(
+        "policy/own_test.rego",
+        &format!("package own_test\n\nx0 := \"x\"\n\n{doubled}test_huge if count(x40) > 0\n"),
+    );
+    policy(&place, "# Who", "# Whoever");
+    running.hang_up();
+    running.logs("the policy was not changed", 1);
+    assert!(running.stderr().contains("ended the process that tried them"), "{}", running.stderr());
+    assert_eq!((hash(base), get(base, "/api/v1/agents", &admin).0), (first, 200));
+
+    // The end of the server is not held up by tests that take their time.
+    let slow = "[0 | some _ in ten; some _ in ten; some _ in ten; some _ in ten; some _ in ten; some _ in ten; some _ in ten; some _ in ten]";
+    let slow =
+        format!("package own_test\n\nten := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n\ntest_slow if count({slow}) == 1\n");
+    place.write("policy/own_test.rego", &slow);
+    running.hang_up();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let asked = std::time::Instant::now();
+    assert_eq!(running.terminate().code, 0);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(8), "{:?}", asked.elapsed());
+}

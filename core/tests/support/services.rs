@@ -4,6 +4,7 @@ use super::{Client, ISSUER, World, ask, context};
 use agentidp_core::domain::audit::{Action, AuditEvent, Outcome};
 use agentidp_core::domain::caller::{Caller, TokenType};
 use agentidp_core::domain::credential::Credential;
+use agentidp_core::domain::json::Json;
 use agentidp_core::domain::scope::ScopeSet;
 use agentidp_core::domain::secret::PresentedSecret;
 use agentidp_core::domain::token::Claims;
@@ -147,4 +148,7 @@ pub fn is_change(event: &AuditEvent, by: &Authorized, action: Action, agent: age
     is_of(event, by, action);
     assert_eq!(event.agent_id, Some(agent));
     assert_eq!(event.metadata.get("input"), Some(&by.input.to_json()));
+    let decision = event.metadata.get("decision").unwrap();
+    assert_eq!(decision.get("rule"), Some(&Json::text(by.decision.rule.as_ref().unwrap())));
+    assert_eq!(decision.get("reason"), Some(&Json::text(&by.decision.reason)));
 }

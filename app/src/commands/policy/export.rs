@@ -3,7 +3,7 @@
 use crate::commands::{CommandError, output};
 use crate::wiring::builtin_policy_files;
 use clap::Args;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 pub const EXAMPLE: &str = "Example:
@@ -35,6 +35,11 @@ fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut file = std::fs::File::create_new(path).map_err(failed)?;
+    let mut file = std::fs::File::create_new(path).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            CommandError::Failed(format!("`{}` is there already and was left; name another folder", path.display()))
+        }
+        _ => failed(error),
+    })?;
     file.write_all(text.as_bytes()).map_err(failed)
 }

@@ -7,6 +7,7 @@ mod input;
 mod replay;
 mod schema;
 mod test;
+mod trial;
 
 use super::{CommandError, output};
 use crate::config::Source;
@@ -48,6 +49,9 @@ pub enum PolicyCommand {
     #[command(after_help = "Example:\n  agentidp policy schema > input.json\n  \
                             opa check --strict --schema input.json policies/authz.rego")]
     Schema(schema::Schema),
+    /// Try the policy on stdin, for the server that starts it
+    #[command(hide = true)]
+    Trial,
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +80,7 @@ impl PolicyCommand {
             Self::Replay(replay) => replay.run(source).await,
             Self::Export(export) => export.run(),
             Self::Schema(schema) => schema.run(),
+            Self::Trial => trial::run(),
         }
     }
 }

@@ -176,7 +176,11 @@ impl TestApp {
         env.extend(DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         env.extend(settings.iter().cloned());
         // A later one takes the place of an earlier one of the same name.
-        Config::load(&Profile::Dev { data_dir: None, port: None }, &Source::of_env(env)).expect("the settings are good")
+        let profile = Profile::Dev { data_dir: None, port: None };
+        let mut config = Config::load(&profile, &Source::of_env(env)).expect("the settings are good");
+        // A server starts itself, which a test is not.
+        config.policy.tried_by = env!("CARGO_BIN_EXE_agentidp").into();
+        config
     }
 
     /// The server's database, opened beside it.
