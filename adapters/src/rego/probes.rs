@@ -119,7 +119,7 @@ fn probes() -> Result<Vec<Probe>, Invalid> {
     Ok(vec![
         deny("unknown operation", input("noSuchOperation", "agents:read agents:write")?),
         deny("no scope", input("registerAgent", "")?),
-        decide("list", input("listAgents", "agents:read")?),
+        decide("list", list()?),
         decide("audit", input("queryAuditLog", "audit:read")?),
         decide("own agent", about("getAgent", "agents:read", "probe", &["a:b"])?),
         decide("another owner's agent", about("getAgent", "agents:read", "other", &["a:b"])?),
@@ -143,8 +143,13 @@ fn probes() -> Result<Vec<Probe>, Invalid> {
     ])
 }
 
+/// A list, the least that is asked.
+pub(super) fn list() -> Result<PolicyInput, Invalid> {
+    input("listAgents", "agents:read")
+}
+
 /// As much as an agent may have and ask for: its decision must fit the limits as well.
-fn largest() -> Result<PolicyInput, Invalid> {
+pub(super) fn largest() -> Result<PolicyInput, Invalid> {
     let many = |word: &str| (0..64).map(|number| format!("{word}{number}:read")).collect::<Vec<_>>();
     let request = PolicyRequest { capabilities: Some(many("added")), ..PolicyRequest::default() };
     let caller = subject(CALLER, "probe", many("held"))?;

@@ -75,13 +75,17 @@ impl Program {
     /// Decides on the virtual machine. Each decision has a new one: it costs little and cannot leak the last one's
     /// state.
     pub(super) fn run(&self, input: &PolicyInput) -> Result<Decision, String> {
+        self.run_within(MAX_INSTRUCTIONS, MAX_BYTES, input)
+    }
+
+    fn run_within(&self, instructions: usize, bytes: NonZeroU64, input: &PolicyInput) -> Result<Decision, String> {
         let mut vm = RegoVM::new();
         vm.set_strict_builtin_errors(true);
         // Keeps the frames of rules on the heap: what nests without end meets the limit of instructions before the end
         // of the stack, which would take the process with it.
         vm.set_execution_mode(ExecutionMode::Suspendable);
-        vm.set_max_instructions(MAX_INSTRUCTIONS);
-        vm.set_memory_budget_config(Some(MemoryBudgetConfig { limit: MAX_BYTES }));
+        vm.set_max_instructions(instructions);
+        vm.set_memory_budget_config(Some(MemoryBudgetConfig { limit: bytes }));
         vm.set_execution_timer_config(Some(timer(TIME_LIMIT)));
         vm.load_program(Arc::clone(&self.program));
         vm.set_data(self.data.clone()).map_err(|error| error.to_string())?;
@@ -171,5 +175,43 @@ fn to_value(json: Json) -> Value {
             let member = |(key, value): (String, Json)| (key.into(), to_value(value));
             members.into_iter().map(member).collect::<BTreeMap<_, _>>().into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rego::probes::{largest, list};
+
+    fn bytes(number: u64) -> NonZeroU64 {
+        NonZeroU64::new(number).unwrap()
+    }
+
+    /// With how many instructions at most there is no decision.
+    fn needs(program: &Program, input: &PolicyInput) -> usize {
+        let counts: Vec<usize> = (0..MAX_INSTRUCTIONS).collect();
+        counts.partition_point(|count| program.run_within(*count, MAX_BYTES, input).is_err())
+    }
+
+    /// The shipped policy with so many times the operations in each scope.
+    fn with_operations(times: usize) -> Program {
+        let mut source = PolicySource::builtin();
+        let name = "\"listAgents\": \"list agents\"";
+        let more = (1..times).fold(name.to_owned(), |text, n| format!("{text}, \"listAgents{n}\": \"list agents\""));
+        source.data = source.data.replace(name, &more);
+        Program::compile(&source).unwrap()
+    }
+
+    /// Counts, which do not depend on the machine: a scan that slips into the policy is found by them.
+    #[test]
+    fn a_decision_needs_what_the_limits_were_chosen_by() {
+        let program = with_operations(1);
+        let (list, largest) = (list().unwrap(), largest().unwrap());
+        let ordinary = needs(&program, &list);
+        assert!(ordinary < 250, "{ordinary}");
+        assert!(program.run_within(MAX_INSTRUCTIONS, bytes(20_000), &list).is_ok());
+        assert!(needs(&program, &largest) < 12_000, "{}", needs(&program, &largest));
+        assert!(program.run_within(MAX_INSTRUCTIONS, bytes(320_000), &largest).is_ok());
+        assert_eq!(needs(&with_operations(100), &list), ordinary, "flat in the number of operations");
     }
 }
