@@ -32,7 +32,7 @@ fn a_bad_policy_is_named_with_its_place() {
     place.run(&["policy", "check", &folder]).failed(2, &["trial decision"]);
     policy(&place, "# Who", "# Who");
     place.write("policy/data/scopes.json", "[");
-    place.run(&["policy", "check", &folder]).failed(2, &["policy"]);
+    place.run(&["policy", "check", &folder]).failed(2, &["policy/data/scopes.json: ", "line 1"]);
     place.run(&["policy", "check", "nowhere"]).failed(2, &["nowhere"]);
 }
 
@@ -136,6 +136,22 @@ fn event(base: &str, token: &str, action: &str) -> Value {
     get(base, &format!("/api/v1/audit?action={action}"), token).1["data"][0].clone()
 }
 
+/// An agent that may read agents and nothing else, and a token of it.
+fn registered(url: &str, admin: &str) -> (Value, String) {
+    let body = json!({
+        "email": "a@example.com", "agentType": "monitor", "version": "1.0.0", "owner": "team-red",
+        "capabilities": ["agents:read"], "deploymentEnv": "staging",
+    });
+    let bearer = format!("Bearer {admin}");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let (_, agent) = http(url, "POST", "/api/v1/agents", &headers, &body.to_string());
+    let path = format!("/api/v1/agents/{}/credentials", agent["agentId"].as_str().unwrap());
+    let (status, made) = http(url, "POST", &path, &headers, "{}");
+    assert_eq!(status, 201, "{made}");
+    let token = admin_token(url, &json!({"clientId": made["clientId"], "clientSecret": made["clientSecret"]}));
+    (agent, token)
+}
+
 #[test]
 fn an_event_is_decided_again_by_the_policy_that_was_in_force() {
     let (place, admin) = prepared();
@@ -144,17 +160,7 @@ fn an_event_is_decided_again_by_the_policy_that_was_in_force() {
     let mut server = place.start(&["serve"]);
     let url = server.url();
     let token = admin_token(&url, &admin);
-    let body = json!({
-        "email": "a@example.com", "agentType": "monitor", "version": "1.0.0", "owner": "team-red",
-        "capabilities": ["agents:read"], "deploymentEnv": "staging",
-    });
-    let bearer = format!("Bearer {token}");
-    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-    let (_, agent) = http(&url, "POST", "/api/v1/agents", &headers, &body.to_string());
-    let path = format!("/api/v1/agents/{}", agent["agentId"].as_str().unwrap());
-    let (status, made) = http(&url, "POST", &format!("{path}/credentials"), &headers, "{}");
-    assert_eq!(status, 201, "{made}");
-    let poor = admin_token(&url, &json!({"clientId": made["clientId"], "clientSecret": made["clientSecret"]}));
+    let (_, poor) = registered(&url, &token);
     assert_eq!(get(&url, "/api/v1/audit", &poor).0, 403);
     assert_eq!(get(&url, &format!("/api/v1/agents/{}", admin["clientId"].as_str().unwrap()), &poor).0, 404);
     let explained = |event: &Value| {
@@ -191,6 +197,26 @@ fn an_event_is_decided_again_by_the_policy_that_was_in_force() {
     place.run(&["policy", "explain", "--event", unknown]).failed(1, &["the audit log has no event", unknown]);
 }
 
+/// The table reads less than Rego does: what it cannot read must not keep a decision of Rego from being made again.
+#[test]
+fn a_decision_over_data_of_ones_own_is_made_again() {
+    let (place, admin) = prepared();
+    let folder = policy(&place, "# Who", "# Who");
+    let data = std::fs::read_to_string(place.path("policy/data/scopes.json")).unwrap();
+    let own = data.replacen("\"agents:read\": {", "\"own:read\": {\"listAgents\": true}, \"agents:read\": {", 1);
+    place.write("policy/data/scopes.json", &own);
+    let place = place.with("POLICY_DIR", &folder);
+    let mut server = place.start(&["serve"]);
+    let url = server.url();
+    let (_, poor) = registered(&url, &admin_token(&url, &admin));
+    assert_eq!(get(&url, "/api/v1/audit", &poor).0, 403);
+    let denied = event(&url, &admin_token(&url, &admin), "authz.denied");
+    let told = place.done(&["policy", "explain", "--json", "--event", denied["eventId"].as_str().unwrap()]).json();
+    assert_eq!((&told["policyHash"], &told["decision"]["rule"]), (&denied["policyHash"], &json!("missing_scope")));
+    let told = lines(&place.done(&["policy", "replay", "--policy", &folder, "--json"]).stdout);
+    assert_eq!(told.last().unwrap()["summary"]["unreadable"], 0, "{told:?}");
+}
+
 #[test]
 fn a_decision_of_the_table_is_made_again_by_the_table() {
     let (place, admin) = prepared();
@@ -205,22 +231,13 @@ fn a_decision_of_the_table_is_made_again_by_the_table() {
     assert_ne!(told["policyHash"], place.done(&["policy", "check", "--json"]).json()["hash"]);
 }
 
-/// A server with a few decisions behind it: an agent registered, its credential made, tokens, and two refusals.
+/// A server with a few decisions behind it: an agent registered, its credential made, two tokens, and a refusal.
 fn with_a_past() -> (Place, Value) {
     let (place, admin) = prepared();
     let mut server = place.start(&["serve"]);
     let url = server.url();
     let token = admin_token(&url, &admin);
-    let body = json!({
-        "email": "a@example.com", "agentType": "monitor", "version": "1.0.0", "owner": "team-red",
-        "capabilities": ["agents:read"], "deploymentEnv": "staging",
-    });
-    let bearer = format!("Bearer {token}");
-    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-    let (_, agent) = http(&url, "POST", "/api/v1/agents", &headers, &body.to_string());
-    let path = format!("/api/v1/agents/{}/credentials", agent["agentId"].as_str().unwrap());
-    let (_, made) = http(&url, "POST", &path, &headers, "{}");
-    let poor = admin_token(&url, &json!({"clientId": made["clientId"], "clientSecret": made["clientSecret"]}));
+    let (agent, poor) = registered(&url, &token);
     assert_eq!(get(&url, "/api/v1/audit", &poor).0, 403);
     assert_eq!(server.terminate().code, 0);
     (place, agent)

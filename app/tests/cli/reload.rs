@@ -1,7 +1,19 @@
-//! SIGHUP: a good policy takes the place of the old one, a bad one does not.
+//! A policy that changes under a running server: a good one takes the place of the old one, a bad one does not.
 
-use crate::harness::{Place, admin_token, get, http, policy};
+use crate::harness::{Place, Running, admin_token, get, http, policy};
 use serde_json::Value;
+
+/// A server over the shipped policy in a folder, its address, and a token of the administrator.
+fn watched() -> (Place, Running, String, String) {
+    let place = Place::bare();
+    let folder = policy(&place, "# Who", "# Who");
+    let place = place.with("POLICY_DIR", &folder).with("LOG_FORMAT", "json");
+    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
+    let greeting = running.line();
+    let base = greeting["baseUrl"].as_str().unwrap().to_owned();
+    let admin = admin_token(&base, &greeting);
+    (place, running, base, admin)
+}
 
 fn hash(base: &str) -> Value {
     let (status, health) = http(base, "GET", "/health", &[], "");
@@ -18,13 +30,8 @@ fn event(base: &str, token: &str, action: &str) -> Value {
 
 #[test]
 fn the_policy_is_read_anew_and_only_a_good_one_counts() {
-    let place = Place::bare();
-    let folder = policy(&place, "# Who", "# Who");
-    let place = place.with("POLICY_DIR", &folder).with("LOG_FORMAT", "json");
-    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
-    let greeting = running.line();
-    let base = greeting["baseUrl"].as_str().unwrap();
-    let admin = admin_token(base, &greeting);
+    let (place, mut running, base, admin) = watched();
+    let base = base.as_str();
     let first = hash(base);
 
     running.hang_up();
@@ -61,6 +68,22 @@ fn a_server_without_a_folder_lives_through_it() {
     assert_eq!(running.terminate().code, 0);
 }
 
+/// It has the shipped rules in it, and reads the table of scopes at the start only.
+#[test]
+fn the_table_takes_no_rules_and_no_reload() {
+    let place = Place::bare();
+    let folder = policy(&place, "# Who", "# Whoever");
+    let place = place.with("POLICY_DIR", &folder).with("POLICY_ENGINE", "table").with("LOG_FORMAT", "json");
+    let start = ["dev", "--json", "--port", "0", "--data-dir", "data"];
+    place.run(&start).failed(2, &["POLICY_ENGINE=table", "use `rego`"]);
+    policy(&place, "# Who", "# Who");
+    let mut running = place.start(&start);
+    running.line();
+    running.hang_up();
+    running.logs("or the table", 1);
+    assert_eq!(running.terminate().code, 0);
+}
+
 /// What is counted of reloads.
 fn counted(base: &str, outcome: &str) -> String {
     let (_, metrics) = http(base, "GET", "/metrics", &[], "");
@@ -71,13 +94,8 @@ fn counted(base: &str, outcome: &str) -> String {
 
 #[test]
 fn a_folder_that_changes_is_read_by_itself() {
-    let place = Place::bare();
-    let folder = policy(&place, "# Who", "# Who");
-    let place = place.with("POLICY_DIR", &folder).with("LOG_FORMAT", "json");
-    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
-    let greeting = running.line();
-    let base = greeting["baseUrl"].as_str().unwrap();
-    let admin = admin_token(base, &greeting);
+    let (place, mut running, base, admin) = watched();
+    let base = base.as_str();
     let first = hash(base);
 
     policy(&place, "# Who", "# Whoever");
@@ -110,16 +128,11 @@ fn a_folder_that_changes_is_read_by_itself() {
     assert_eq!(running.terminate().code, 0);
 }
 
-/// Tests that need all memory, or have no end, harm the process that tries them and no other.
+/// What needs all memory or all of the stack, or has no end, harms the process that tries it and no other.
 #[test]
-fn tests_of_a_policy_do_not_harm_the_server() {
-    let place = Place::bare();
-    let folder = policy(&place, "# Who", "# Who");
-    let place = place.with("POLICY_DIR", &folder).with("LOG_FORMAT", "json");
-    let mut running = place.start(&["dev", "--json", "--port", "0", "--data-dir", "data"]);
-    let greeting = running.line();
-    let base = greeting["baseUrl"].as_str().unwrap();
-    let admin = admin_token(base, &greeting);
+fn a_policy_that_is_tried_does_not_harm_the_server() {
+    let (place, mut running, base, admin) = watched();
+    let base = base.as_str();
     let first = hash(base);
 
     let doubled = |n: usize| format!("x{n} := concat(\"\", [x{}, x{}])\n\n", n - 1, n - 1);
@@ -132,6 +145,12 @@ fn tests_of_a_policy_do_not_harm_the_server() {
     running.hang_up();
     running.logs("the policy was not changed", 1);
     assert!(running.stderr().contains("ended the process that tried them"), "{}", running.stderr());
+    assert_eq!((hash(base), get(base, "/api/v1/agents", &admin).0), (first.clone(), 200));
+
+    let deep = format!("package own_test\n\ndeep := {}\n", format!("{}\n", "[".repeat(1000)).repeat(90));
+    place.write("policy/own_test.rego", &deep);
+    running.hang_up();
+    running.logs("the policy was not changed", 2);
     assert_eq!((hash(base), get(base, "/api/v1/agents", &admin).0), (first, 200));
 
     // The end of the server is not held up by tests that take their time.
