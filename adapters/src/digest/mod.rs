@@ -85,7 +85,6 @@ impl SecretStore for DigestSecrets {
         Ok(SecretRef::Digest { key_id: self.current.key_id.clone(), mac: self.current.digest(secret.expose()) })
     }
 
-    /// Nothing is kept outside the credential's row, so there is nothing to take back.
     async fn undo(&self, _: WriteId, location: &SecretLocation) -> Result<(), SecretError> {
         Err(foreign(location))
     }

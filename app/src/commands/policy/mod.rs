@@ -35,8 +35,8 @@ pub enum PolicyCommand {
     Explain(explain::Explain),
     /// Make the decisions of the past again by another policy, and print what would have come out otherwise
     ///
-    /// The audit log has the input of every change, every refusal and every token issued; of what is only read it has
-    /// none. Each is decided by the policy that was in force and by that of --policy. Nothing is changed or recorded. A
+    /// The audit log has the input of every change, every refusal by the policy and every token issued; of what is only
+    /// read it has none. Each is decided by the policy that was in force and by that of --policy. Nothing is changed or recorded. A
     /// difference is an answer: the exit status is 0.
     #[command(after_help = replay::EXAMPLE)]
     Replay(replay::Replay),
